@@ -1,0 +1,23 @@
+# Every target works on a machine that has only Python 3.11+, make and git.
+PYTHON ?= python3
+BOOTSTRAP = $(PYTHON) bootstrap.py
+
+.PHONY: run test lab lint notebooks clean
+
+run:  ## train and report BTC, ETH and SOL
+	$(BOOTSTRAP) run $(ARGS)
+
+test:  ## unit tests, a smoke run, and every notebook against its stored outputs
+	$(BOOTSTRAP) test $(ARGS)
+
+lab:  ## open the notebooks in JupyterLab
+	$(BOOTSTRAP) lab $(ARGS)
+
+lint:  ## ruff over code and notebooks, and the notebook rules
+	$(BOOTSTRAP) lint
+
+notebooks:  ## run the notebooks again with their smoke values and store the outputs
+	$(BOOTSTRAP) notebooks
+
+clean:  ## remove what can be made again; data/, reports/ and models/ stay
+	$(PYTHON) bootstrap.py clean

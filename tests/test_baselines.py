@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from v8lib import baselines, metrics
+
+FAMILIES = ("returns", "trend", "volatility", "time")
+
+
+def rows(n, seed, signal=1.5):
+    """Return four columns of which the first decides the class, as far as anything does."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, 4)).astype(np.float32)
+    scores = np.column_stack([-signal * features[:, 0], np.zeros(n), signal * features[:, 0]])
+    return features, (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def test_rows():
+    return rows(1_500, seed=4)
+
+
+@pytest.fixture(scope="module")
+def fitted(test_rows):
+    splits = baselines.Splits(rows(3_000, 1), rows(800, 2), rows(800, 3), test_rows[0])
+    return baselines.fit_baselines(splits, FAMILIES, seed=0)
+
+
+def test_climatology_is_the_class_frequencies():
+    assert baselines.climatology(np.array([0, 0, 1, 2])).tolist() == [0.5, 0.25, 0.25]
+    assert baselines.climatology(np.array([0, 0])).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_every_baseline_gives_probabilities_for_every_row(fitted, test_rows):
+    assert list(fitted) == ["climatology", "volatility_only", "logistic", "gradient_boosting"]
+    for probs in fitted.values():
+        assert probs.shape == (len(test_rows[1]), 3)
+        np.testing.assert_allclose(probs.sum(axis=1), 1.0, atol=1e-9)
+        assert probs.min() >= 0.0
+
+
+def test_what_sees_the_signal_beats_climatology_and_what_does_not_cannot(fitted, test_rows):
+    loss = {name: metrics.log_loss(probs, test_rows[1]) for name, probs in fitted.items()}
+    assert loss["logistic"] < loss["climatology"] - 0.2
+    assert loss["gradient_boosting"] < loss["climatology"] - 0.2
+    # Two columns of noise move the loss by about one in a thousand.
+    assert loss["volatility_only"] == pytest.approx(loss["climatology"], abs=0.01)
+
+
+def test_volatility_only_ignores_the_other_families(test_rows):
+    changed = test_rows[0].copy()
+    changed[:, :2] += 5.0
+    splits = [
+        baselines.Splits(rows(1_500, 1), rows(500, 2), rows(500, 3), features)
+        for features in (test_rows[0], changed)
+    ]
+    first, second = (baselines.fit_baselines(s, FAMILIES, seed=0) for s in splits)
+    np.testing.assert_array_equal(first["volatility_only"], second["volatility_only"])
+    assert np.abs(first["logistic"] - second["logistic"]).max() > 0.1
+
+
+def test_pure_noise_is_not_given_confidence():
+    noise = [rows(n, seed, signal=0.0) for n, seed in ((1_500, 1), (600, 2), (600, 3))]
+    test_features, labels = rows(1_500, 4, signal=0.0)
+    fitted = baselines.fit_baselines(baselines.Splits(*noise, test_features), FAMILIES, seed=0)
+    for probs in fitted.values():
+        # ln 3 = 1.0986 is knowing nothing; a little is lost to noise.
+        assert metrics.log_loss(probs, labels) < 1.12
+
+
+def test_the_same_seed_gives_the_same_trees(test_rows):
+    splits = baselines.Splits(rows(900, 1), rows(300, 2), rows(300, 3), test_rows[0])
+    first, again = (baselines.fit_baselines(splits, FAMILIES, seed=3) for _ in range(2))
+    assert first["gradient_boosting"].tobytes() == again["gradient_boosting"].tobytes()
+
+
+def test_scores_measure_skill_against_climatology(fitted, test_rows):
+    scores = baselines.score_baselines(
+        fitted,
+        test_rows[1],
+        n_bins=10,
+        horizon_bars=4,
+        reps=100,
+        rng=np.random.default_rng(0),
+    )
+    assert scores["climatology"]["log_loss_skill"] == 0.0
+    assert scores["climatology"]["log_loss_skill_ci"] == [0.0, 0.0]
+    low, high = scores["logistic"]["log_loss_skill_ci"]
+    assert 0.0 < low < scores["logistic"]["log_loss_skill"] < high
+    expected = metrics.log_loss(fitted["logistic"], test_rows[1])
+    assert scores["logistic"]["log_loss"] == pytest.approx(expected)

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from v8lib import sources, storage
+from v8lib.errors import BarsError, ParameterError
+
+MARKET = {"n_bars": 300, "interval_s": 60, "signal": 0.9, "decay": 0.7, "volatility": 1e-4}
+
+
+def simulated(symbol="BTC", seed=1):
+    return sources.open_source("simulated", symbol, data_path="", seed=seed, market=MARKET)
+
+
+def test_a_file_is_opened_with_its_facts_and_has_no_known_posterior(tmp_path, market_bars):
+    path = tmp_path / "BTC.parquet"
+    market_bars.iloc[:50].to_parquet(path)
+    opened = sources.open_source("files", "BTC", data_path=str(path), seed=1, market=MARKET)
+    assert opened.facts["kind"] == "files"
+    assert opened.facts["sha256"] == storage.sha256_file(path)
+    assert opened.facts["n_bars"] == len(opened.bars) == 50
+    assert opened.posterior(np.zeros(50), 4).shape == (50, 0)
+
+
+def test_the_simulated_market_says_so_and_knows_its_posterior():
+    opened = simulated()
+    assert opened.facts["kind"] == "simulated"
+    assert opened.facts["path"] is None
+    assert (opened.facts["n_bars"], opened.facts["interval_s"]) == (300, 60)
+    probs = opened.posterior(np.full(300, 1e-4), 4)
+    np.testing.assert_allclose(probs.sum(axis=1), 1.0, atol=1e-12)
+
+
+def test_the_fingerprint_follows_the_bars():
+    first = simulated()
+    assert simulated().facts == first.facts
+    assert simulated(seed=2).facts["sha256"] != first.facts["sha256"]
+    assert simulated(symbol="ETH").facts["sha256"] != first.facts["sha256"]
+
+
+def test_a_source_that_is_none_of_the_two_is_refused():
+    with pytest.raises(ParameterError, match="source = 'live'"):
+        sources.open_source("live", "BTC", data_path="", seed=1, market=MARKET)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
+    with pytest.raises(BarsError, match=r"BTC\.csv: no such file"):
+        sources.open_file(str(tmp_path / "BTC.csv"))

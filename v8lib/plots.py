@@ -1,0 +1,255 @@
+"""Figures: every function takes tables or arrays, computes nothing, and returns Axes."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from v8lib.labels import CLASS_NAMES
+
+# Okabe and Ito's colours for colour-blind readers.
+COLOURS = {"DOWN": "#D55E00", "HOLD": "#7F7F7F", "UP": "#0072B2"}
+MODEL, OTHER, GOOD, BAND = "#0072B2", "#E69F00", "#009E73", "#9EC9E2"
+DPI = 144
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "grid.color": "#E6E6E6",
+}
+
+
+def new_axes(n: int = 1, *, width: float = 7.6, height: float = 3.3) -> NDArray[np.object_]:
+    """Return `n` empty axes side by side on one figure, shape (n,); sizes in inches."""
+    with sns.axes_style("whitegrid", STYLE), sns.plotting_context("notebook", rc=STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return np.atleast_1d(figure.subplots(1, n))
+
+
+def show(axes: Axes, *, alt: str) -> None:
+    """Display the figure of `axes` as PNG, with `alt` for those who cannot see it."""
+    buffer = io.BytesIO()
+    # No software version in the file: the same figure gives the same bytes.
+    axes.figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    png = base64.b64encode(buffer.getvalue()).decode()
+    display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+def _dress(axes: Axes, title: str, xlabel: str, ylabel: str = "") -> None:
+    """Give axes their title, on the left, and their labels."""
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+
+
+def plot_price(bars: pd.DataFrame, borders: Mapping[str, pd.Timestamp]) -> Axes:
+    """Return the close through time, with a line where each split begins."""
+    axes = new_axes(height=2.8)[0]
+    step = max(1, len(bars) // 4_000)
+    axes.plot(bars.index[::step], bars["close"].to_numpy()[::step], color="#333333", lw=0.8)
+    for name, start in borders.items():
+        axes.axvline(start, color=OTHER, lw=1)
+        axes.annotate(
+            f" {name}", (start, 0.97), xycoords=("data", "axes fraction"), fontsize=8.5, va="top"
+        )
+    _dress(axes, "Close, and where each split begins", "time (UTC)", "price")
+    return axes
+
+
+def plot_shares(shares: pd.DataFrame, *, title: str) -> Axes:
+    """Return the share of each class through time.
+
+    Parameters
+    ----------
+    shares : DataFrame
+        One row per period (time index), columns DOWN, HOLD, UP that sum to one.
+    title : str
+        What the shares are of.
+    """
+    axes = new_axes(height=2.8)[0]
+    axes.stackplot(
+        shares.index,
+        shares.to_numpy().T,
+        labels=shares.columns,
+        colors=[COLOURS[c] for c in shares.columns],
+        alpha=0.85,
+    )
+    for third in (1 / 3, 2 / 3):
+        axes.axhline(third, color="white", lw=1, ls="--")
+    _dress(axes, title, "time (UTC)", "share")
+    axes.set_ylim(0, 1)
+    axes.margins(x=0)
+    axes.legend(loc="upper left", ncols=3, facecolor="white", framealpha=0.9, frameon=True)
+    return axes
+
+
+def plot_learning_curves(history: pd.DataFrame, *, best_epoch: int) -> Axes:
+    """Return training loss and valid log loss per epoch; the epoch that was kept is marked."""
+    left, right = new_axes(2, height=2.9)
+    left.plot(history["epoch"], history["train_loss"], marker="o", color=OTHER)
+    _dress(left, "Train", "epoch", "focal loss")
+    right.plot(history["epoch"], history["valid_log_loss"], marker="o", color=MODEL)
+    right.axvline(best_epoch, color=GOOD, ls="--", label="kept")
+    _dress(right, "Valid", "epoch", "log loss (nats)")
+    right.legend()
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return right
+
+
+def plot_reliability(
+    tables: Mapping[str, pd.DataFrame], band: pd.DataFrame | None = None, *, title: str
+) -> Axes:
+    """Return accuracy against confidence per bin.
+
+    Parameters
+    ----------
+    tables : mapping of name to DataFrame
+        From `metrics.reliability_table`; the last one is drawn as the model, others behind it.
+    band : DataFrame, optional
+        Columns low and high per bin of the last table: where a perfect model would be.
+    title : str
+        Title.
+    """
+    axes = new_axes(width=5.2, height=4.4)[0]
+    values = pd.concat(tables.values())[["confidence", "accuracy"]]
+    low, high = float(values.min().min()) - 0.03, float(values.max().max()) + 0.03
+    axes.plot([low, high], [low, high], color="#999999", lw=1, ls="--", label="perfect")
+    *others, (name, table) = tables.items()
+    if band is not None:
+        label = "95 % of perfect models"
+        axes.fill_between(table["confidence"], band["low"], band["high"], color=BAND, label=label)
+    for other, shown in others:
+        axes.plot(
+            shown["confidence"], shown["accuracy"], marker="s", ms=4, color=OTHER, label=other
+        )
+    axes.plot(table["confidence"], table["accuracy"], marker="o", ms=5, color=MODEL, label=name)
+    _dress(axes, title, "mean confidence of the bin", "share that was right")
+    axes.set(xlim=(low, high), ylim=(low, high))
+    axes.legend(loc="upper left")
+    return axes
+
+
+def plot_histograms(
+    panels: Mapping[str, Mapping[str, NDArray[np.floating]]], *, limits: Mapping[str, float]
+) -> Axes:
+    """Return one histogram per quantity, each before and after calibration.
+
+    Parameters
+    ----------
+    panels : mapping of quantity to mapping of name to array
+        At most three quantities; each name is one histogram.
+    limits : mapping of quantity to float
+        Where a gate draws the line.
+    """
+    figure_axes = new_axes(len(panels), height=3.0)
+    for axes, (quantity, samples) in zip(figure_axes, panels.items(), strict=True):
+        everything = np.concatenate([np.ravel(values) for values in samples.values()])
+        bins = np.linspace(everything.min(), everything.max() + 1e-9, 51)
+        for (name, values), colour in zip(samples.items(), (OTHER, MODEL), strict=True):
+            sns.histplot(
+                x=np.ravel(values),
+                bins=bins,
+                stat="probability",
+                ax=axes,
+                color=colour,
+                label=name,
+                alpha=0.55,
+                edgecolor="none",
+            )
+        if everything.min() < limits[quantity] < 1.5 * everything.max():
+            axes.axvline(limits[quantity], color="#B00020", ls="--", label="limit")
+        _dress(axes, quantity.capitalize(), quantity, "share of values")
+        axes.legend()
+    return figure_axes[0]
+
+
+def plot_confusion(counts: pd.DataFrame) -> Axes:
+    """Return the confusion matrix, each row as shares of what happened, with counts."""
+    axes = new_axes(width=5.2, height=3.8)[0]
+    shares = counts.div(counts.sum(axis=1).replace(0, 1), axis=0)
+    text = np.array(
+        [
+            [f"{s:.0%}\n{n:,}" for s, n in zip(srow, nrow, strict=True)]
+            for srow, nrow in zip(shares.to_numpy(), counts.to_numpy(), strict=True)
+        ]
+    )
+    sns.heatmap(
+        shares, annot=text, fmt="", cmap="Blues", vmin=0, vmax=1, ax=axes, cbar=False, linewidths=1
+    )
+    _dress(axes, "What was decided, for each class that happened", "decided", "happened")
+    return axes
+
+
+def plot_intervals(table: pd.DataFrame, *, title: str, xlabel: str) -> Axes:
+    """Return point estimates with intervals, one row each, and a line at zero.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Index of names; columns value, low, high.
+    title, xlabel : str
+        Title and quantity.
+    """
+    axes = new_axes(height=0.9 + 0.38 * len(table))[0]
+    rows = np.arange(len(table))
+    colours = [MODEL if str(name).startswith("V8") else "#777777" for name in table.index]
+    axes.hlines(rows, table["low"], table["high"], colors=colours, lw=2.5)
+    axes.scatter(table["value"], rows, color=colours, zorder=3)
+    axes.axvline(0.0, color="#999999", lw=1)
+    axes.set_yticks(rows, table.index)
+    axes.invert_yaxis()
+    _dress(axes, title, xlabel)
+    return axes
+
+
+def plot_temperature(losses: pd.DataFrame, temperature: float | None) -> Axes:
+    """Return the log loss on calib against the temperature; the fitted one is marked."""
+    axes = new_axes(height=2.9)[0]
+    axes.plot(losses["temperature"], losses["log_loss"], color=MODEL)
+    if temperature is not None:
+        axes.axvline(temperature, color=GOOD, ls="--", label="fitted")
+        axes.legend()
+    axes.set_xscale("log")
+    _dress(axes, "One number, one minimum", "temperature (log scale)", "log loss on calib (nats)")
+    return axes
+
+
+def plot_posterior(exact: NDArray[np.floating], estimate: NDArray[np.floating]) -> Axes:
+    """Return estimated against exact probability, one panel per class (simulated market)."""
+    panels = new_axes(3, width=8.6, height=3.2)
+    for k, (axes, name) in enumerate(zip(panels, CLASS_NAMES, strict=True)):
+        axes.hexbin(
+            exact[:, k], estimate[:, k], gridsize=40, cmap="Blues", bins="log", extent=(0, 1, 0, 1)
+        )
+        axes.plot([0, 1], [0, 1], color="#D55E00", lw=1)
+        _dress(axes, name, "exact probability")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+    panels[0].set_ylabel("the model's")
+    return panels[0]
+
+
+def plot_symbol_shares(shares: pd.DataFrame) -> Axes:
+    """Return decided class shares, one bar per symbol, with the 15 and 60 % limits."""
+    axes = new_axes(height=2.9)[0]
+    groups: Sequence[str] = list(shares.columns)
+    width = 0.25
+    for k, name in enumerate(groups):
+        offsets = np.arange(len(shares)) + (k - 1) * width
+        axes.bar(offsets, shares[name], width=width * 0.92, color=COLOURS[name], label=name)
+    axes.axhspan(0.15, 0.60, color="#009E73", alpha=0.08, label="allowed")
+    axes.set_xticks(np.arange(len(shares)), shares.index)
+    _dress(axes, "Decisions on test", "", "share")
+    axes.set_ylim(0, 0.75)
+    axes.legend(ncols=4, loc="upper center")
+    return axes

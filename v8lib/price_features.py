@@ -1,0 +1,120 @@
+"""Columns about where the price went: returns, trend, position in a range, candle."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from v8lib.feature import Feature, plain
+from v8lib.series import Segment, ema_reach, share
+from v8lib.windows import Array, decayed_sum
+
+FLAT_UNITS = 0.01  # width added to Bollinger bands, in units of volatility
+
+
+def _returns() -> Iterable[Feature]:
+    for w in (1, 2, 4, 8, 16, 32, 64, 96, 192):
+        yield Feature(
+            f"return_{w}",
+            "returns",
+            w + 1,
+            lambda s, w=w: (s.close - s.lag(s.close, w)) / (s.unit * w**0.5),
+        )
+    for k in (1, 2, 3, 4):
+        yield Feature(
+            f"return_lag_{k}", "returns", k + 2, lambda s, k=k: s.lag(s.returns, k) / s.unit
+        )
+
+
+def _trend() -> Iterable[Feature]:
+    for w in (8, 20, 50, 100, 200):
+        yield Feature(
+            f"sma_distance_{w}",
+            "trend",
+            w,
+            lambda s, w=w: (s.close - s.mean_close(w)) / (s.unit * w**0.5),
+        )
+    for span in (3, 6, 12, 24, 48, 96):
+        yield Feature(
+            f"ema_distance_{span}",
+            "trend",
+            ema_reach(span) + 1,
+            lambda s, span=span: s.ema_gap(span) / (s.unit * span**0.5),
+        )
+    yield Feature("macd", "trend", ema_reach(26) + 1, lambda s: _macd(s) / s.unit)
+    yield Feature(
+        "macd_histogram", "trend", ema_reach(26) + ema_reach(9), lambda s: _macd_gap(s) / s.unit
+    )
+    for w in (8, 16, 48):
+        yield plain(
+            f"efficiency_{w}",
+            "trend",
+            w + 1,
+            lambda s, w=w: share(
+                np.abs(s.close - s.lag(s.close, w)), s.absolute.window(w), empty=0.0
+            ),
+        )
+
+
+def _macd(s: Segment) -> Array:
+    return s.ema_gap(26) - s.ema_gap(12)  # EMA(12) - EMA(26) of the log close
+
+
+def _macd_gap(s: Segment) -> Array:
+    macd, decay = _macd(s), 1.0 - 2.0 / 10.0
+    return macd - (1.0 - decay) * decayed_sum(macd, decay, ema_reach(9))
+
+
+def _position() -> Iterable[Feature]:
+    for w in (7, 14, 28):  # Cutler's RSI, from plain sums, on [-1, 1]
+        yield plain(
+            f"rsi_{w}",
+            "position",
+            w + 1,
+            lambda s, w=w: 2.0 * share(s.gains.window(w), s.absolute.window(w), empty=0.5) - 1.0,
+        )
+    for w in (20, 50):
+        yield Feature(f"bollinger_{w}", "position", w, lambda s, w=w: _bollinger(s, w))
+    for w in (20, 55, 96):
+        yield plain(f"channel_{w}", "position", w, lambda s, w=w: _channel(s, w))
+    yield plain("stochastic_14", "position", 16, lambda s: _smooth3(_channel(s, 14)))
+    yield plain("stochastic_14_slow", "position", 18, lambda s: _smooth3(_smooth3(_channel(s, 14))))
+
+
+def _bollinger(s: Segment, w: int) -> Array:
+    mean = s.mean_close(w)
+    variance = np.maximum(s.closes_squared.window(w) / w - mean**2, 0.0)
+    # The floor keeps a flat stretch, where the variance is rounding, near the middle.
+    return (s.close - mean) / (2.0 * np.sqrt(variance) + FLAT_UNITS * s.unit)
+
+
+def _channel(s: Segment, w: int) -> Array:
+    low = s.lows.window(w)
+    return share(s.close - low, s.highs.window(w) - low, empty=0.5) - 0.5
+
+
+def _smooth3(values: Array) -> Array:
+    older = np.concatenate([np.full(2, np.nan), values])
+    return (older[2:] + older[1:-1] + older[:-2]) / 3.0
+
+
+def _candle() -> Iterable[Feature]:
+    yield plain("body", "candle", 1, lambda s: share(s.close - s.open, s.high - s.low, empty=0.0))
+    yield plain(
+        "upper_wick",
+        "candle",
+        1,
+        lambda s: share(s.high - np.maximum(s.open, s.close), s.high - s.low, empty=0.0),
+    )
+    yield plain(
+        "lower_wick",
+        "candle",
+        1,
+        lambda s: share(np.minimum(s.open, s.close) - s.low, s.high - s.low, empty=0.0),
+    )
+
+
+def price_columns() -> list[Feature]:
+    """Return the columns of this module, in order."""
+    return [
+        feature for group in (_returns(), _trend(), _position(), _candle()) for feature in group
+    ]

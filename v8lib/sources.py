@@ -1,0 +1,98 @@
+"""Where a run's bars come from: a file, or the simulated market."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from v8lib.bars import COLUMNS, Finding, describe_bars, load_bars
+from v8lib.errors import ParameterError
+from v8lib.market import SimulatedMarket, posterior, simulate_market
+from v8lib.seeds import stream
+from v8lib.storage import arrays_bytes, sha256_bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """Bars, what was found in them, the `source` block of the summary, and the market if any."""
+
+    bars: pd.DataFrame
+    findings: tuple[Finding, ...]
+    facts: Mapping[str, Any]
+    market: SimulatedMarket | None
+
+    def posterior(self, threshold: NDArray[np.float64], horizon_bars: int) -> NDArray[np.float64]:
+        """Return the exact class probabilities, shape (n_bars, 3); (n_bars, 0) on real bars."""
+        if self.market is None:
+            return np.empty((len(self.bars), 0))
+        return posterior(self.market, threshold, horizon_bars)
+
+
+def open_file(data_path: str) -> Source:
+    """Return the bars of a file.
+
+    Raises
+    ------
+    BarsError
+        If the file holds no usable bars.
+    """
+    loaded = load_bars(data_path)
+    facts = {"kind": "files", "path": loaded.path, "sha256": loaded.sha256}
+    return Source(loaded.bars, loaded.findings, facts | describe_bars(loaded.bars), None)
+
+
+def open_simulated(
+    symbol: str,
+    *,
+    seed: int,
+    n_bars: int,
+    interval_s: int,
+    signal: float,
+    decay: float,
+    volatility: float,
+) -> Source:
+    """Return the simulated market of a symbol; each symbol has its own random stream."""
+    market = simulate_market(
+        n_bars,
+        signal=signal,
+        decay=decay,
+        volatility=volatility,
+        interval_s=interval_s,
+        rng=stream(seed, symbol, "market"),
+    )
+    columns = {name: market.bars[name].to_numpy() for name in COLUMNS}
+    facts = {"kind": "simulated", "path": None, "sha256": sha256_bytes(arrays_bytes(columns))}
+    return Source(market.bars, (), facts | describe_bars(market.bars), market)
+
+
+def open_source(
+    source: str,
+    symbol: str,
+    *,
+    data_path: str,
+    seed: int,
+    market: Mapping[str, Any],
+) -> Source:
+    """Return the bars a run was asked for.
+
+    Parameters
+    ----------
+    source : {"files", "simulated"}
+        Which of the two.
+    symbol : str
+        Whose bars.
+    data_path : str
+        The file, for "files".
+    seed : int
+        Seed of the run, for "simulated".
+    market : mapping
+        Keyword arguments of `open_simulated`.
+    """
+    if source == "files":
+        return open_file(data_path)
+    if source == "simulated":
+        return open_simulated(symbol, seed=seed, **market)
+    raise ParameterError(f"source = {source!r}: 'files' or 'simulated'")

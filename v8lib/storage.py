@@ -1,0 +1,106 @@
+"""Files written whole or not at all: JSON and safetensors through a temporary name."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from v8lib.errors import StoreError
+
+
+def write_bytes(path: Path | str, content: bytes) -> Path:
+    """Write `content` to `path` atomically and return the path.
+
+    The bytes go to a temporary file in the same folder, are synced, and then take the
+    name: a reader sees the old file or the new one, never a part.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def json_bytes(content: Any) -> bytes:
+    """Return `content` as strict JSON (no NaN, no infinity), the one way this suite writes it."""
+    return (json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def write_json(path: Path | str, content: Any) -> Path:
+    """Write `content` as strict JSON, atomically."""
+    return write_bytes(path, json_bytes(content))
+
+
+def read_json(path: Path | str) -> Any:
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or is not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} is not JSON: {error}") from None
+
+
+def arrays_bytes(arrays: Mapping[str, NDArray]) -> bytes:
+    """Return named arrays in safetensors form; the same arrays give the same bytes."""
+    from safetensors.numpy import save
+
+    return save({name: np.asarray(array, order="C") for name, array in arrays.items()})
+
+
+def write_arrays(path: Path | str, arrays: Mapping[str, NDArray]) -> Path:
+    """Write named arrays as one safetensors file, atomically."""
+    return write_bytes(path, arrays_bytes(arrays))
+
+
+def read_arrays(path: Path | str) -> dict[str, NDArray]:
+    """Return the named arrays of a safetensors file.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or is not a whole safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    path = Path(path)
+    try:
+        return load(path.read_bytes())
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist") from None
+    except SafetensorError as error:
+        raise StoreError(f"{path} is not a whole safetensors file: {error}") from None
+
+
+def sha256_bytes(content: bytes) -> str:
+    """Return the SHA-256 of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: Path | str) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read in pieces."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The machinery around the method: running notebooks, rendering reports, production."""

@@ -1,0 +1,253 @@
+"""What a run will do, decided before anything is written: symbols, source, parameters, places."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from v8lib.config import Parameters, check_keys, merge_parameters, parse_setting
+from v8lib.errors import ParameterError, RunError, V8Error
+from v8lib.storage import read_json, write_json
+from v8ops.run.steps import PARAMS, PROJECT
+
+SOURCES = ("auto", "files", "simulated")
+PROFILES = ("smoke", "default", "full")
+RUN_FILE = "run.json"
+RUN_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line."""
+
+    symbols: tuple[str, ...]
+    profile: str = "default"
+    data: str | None = None
+    source: str = "auto"
+    settings: tuple[str, ...] = ()
+    out: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, decided."""
+
+    request: Request
+    run_id: str
+    run_dir: Path
+    models_dir: Path
+    source: str
+    source_words: str
+    parameters: Mapping[str, Parameters]
+    data_paths: Mapping[str, str]
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_plan(request: Request, *, run_id: str | None, jobs: int) -> Plan:
+    """Return the plan of a request.
+
+    Parameters
+    ----------
+    request : Request
+        From the command line, or from an earlier run that is taken up.
+    run_id : str, optional
+        Name of the run; made from the time if absent.
+    jobs : int
+        Symbols at the same time; the cores are divided among them.
+
+    Raises
+    ------
+    V8Error
+        If anything asked for is unknown, missing or contradictory. Nothing is written then.
+    """
+    settings = [parse_setting(text) for text in request.settings]
+    check_keys(dict(settings), "--set")
+    settings = [("threads", max(1, cores() // jobs)), *settings]
+    merged = {
+        symbol: merge_parameters(
+            PARAMS, profile=request.profile, symbol=symbol, source="simulated", settings=settings
+        )
+        for symbol in request.symbols
+    }
+    folder = data_folder(request)
+    found = {s: find_bars(folder, s, p.market_name) for s, p in merged.items()}
+    source = decide_source(request.source, folder, found, merged)
+    paths = {s: str(path.resolve()) if path else "" for s, path in found.items()}
+    run_id = run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{request.profile}"
+    if not run_id or not set(run_id) <= RUN_ID_LETTERS or run_id.startswith("."):
+        raise ParameterError(f"--run-id {run_id}: letters, digits, dot, dash and underscore only")
+    out = Path(request.out).resolve() if request.out else PROJECT / "reports"
+    return Plan(
+        request,
+        run_id,
+        out / run_id,
+        out / "models" if request.out else PROJECT / "models",
+        source,
+        source_words(source, folder, request),
+        {s: p.model_copy(update={"source": source}) for s, p in merged.items()},
+        paths if source == "files" else dict.fromkeys(paths, ""),
+    )
+
+
+def cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def data_folder(request: Request) -> Path:
+    """Return the folder to look for bars in.
+
+    Raises
+    ------
+    RunError
+        If a folder was named that does not exist.
+    """
+    folder = Path(request.data) if request.data else PROJECT / "data"
+    if request.data and not folder.is_dir():
+        raise RunError(f"--data {request.data}: no such folder")
+    return folder
+
+
+def bar_file_names(symbol: str, market_name: str) -> list[str]:
+    """Return the file names looked for, in order of preference."""
+    return [f"{stem}.{end}" for end in ("parquet", "csv") for stem in (symbol, market_name)]
+
+
+def find_bars(folder: Path, symbol: str, market_name: str) -> Path | None:
+    """Return the bars file of a symbol in `folder`, or None."""
+    names = bar_file_names(symbol, market_name)
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def decide_source(
+    asked: str,
+    folder: Path,
+    found: Mapping[str, Path | None],
+    parameters: Mapping[str, Parameters],
+) -> str:
+    """Return "files" or "simulated".
+
+    Raises
+    ------
+    RunError
+        If some symbols have a file and others have not, or files were asked for and one is
+        missing. The message names the missing ones.
+    """
+    if asked == "simulated":
+        return "simulated"
+    missing = [symbol for symbol, path in found.items() if path is None]
+    if not missing:
+        return "files"
+    if asked == "auto" and len(missing) == len(found):
+        return "simulated"
+    looked = "; ".join(
+        f"{s}: {', '.join(bar_file_names(s, parameters[s].market_name))}" for s in missing
+    )
+    raise RunError(f"no bars in {folder} for {', '.join(missing)} (looked for {looked})")
+
+
+def source_words(source: str, folder: Path, request: Request) -> str:
+    """Return one line on where the bars come from, for the console and every banner."""
+    if source == "files":
+        return f"Real bars from {folder.name}/"
+    why = "asked for" if request.source == "simulated" else f"no bars in {folder.name}/"
+    return f"SIMULATED market, not real prices ({why})"
+
+
+def preflight(plan: Plan) -> dict[str, str]:
+    """Return the hash of every symbol's bars after checking that they can be used.
+
+    Reading bars takes pandas, which this process does without: a short-lived one does it.
+
+    Raises
+    ------
+    RunError
+        With the one line that the check printed.
+    """
+    jobs = [
+        {"symbol": s, "data_path": plan.data_paths[s], "parameters": p.model_dump()}
+        for s, p in plan.parameters.items()
+    ]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(jobs, file)
+        file.flush()
+        command = [sys.executable, "-m", "v8ops.run.preflight", file.name]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=PROJECT, check=False, env=clean_env()
+        )
+    if done.returncode:
+        raise RunError(done.stderr.strip().splitlines()[-1] if done.stderr else "preflight failed")
+    return json.loads(done.stdout)
+
+
+def clean_env(**extra: str) -> dict[str, str]:
+    """Return the environment for child processes: no user start-up file changes a result."""
+    env = {k: v for k, v in os.environ.items() if k not in ("MPLBACKEND", "PYTHONSTARTUP")}
+    path = os.pathsep.join([str(PROJECT), *filter(None, [env.get("PYTHONPATH")])])
+    fixed = {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "JUPYTER_PLATFORM_DIRS": "1"}
+    return env | fixed | extra
+
+
+def open_run(plan: Plan, *, resumed: bool) -> None:
+    """Create the run's folder and note in it what was asked for.
+
+    Raises
+    ------
+    RunError
+        If the folder cannot be written, or a new run would land in an old one.
+    """
+    if not resumed and (plan.run_dir / RUN_FILE).is_file():
+        raise RunError(f"run {plan.run_id} exists: --resume {plan.run_id} goes on with it")
+    try:
+        plan.run_dir.mkdir(parents=True, exist_ok=True)
+        write_json(plan.run_dir / RUN_FILE, asdict(plan.request))
+    except OSError as error:
+        raise RunError(f"cannot write to {plan.run_dir}: {error.strerror}") from None
+
+
+def earlier_request(out: str | None, run_id: str) -> Request:
+    """Return what an earlier run was asked for.
+
+    Raises
+    ------
+    RunError
+        If there is no such run.
+    """
+    folder = (Path(out).resolve() if out else PROJECT / "reports") / run_id
+    if not (folder / RUN_FILE).is_file():
+        raise RunError(f"--resume {run_id}: no run in {folder}")
+    try:
+        stored = read_json(folder / RUN_FILE)
+        return Request(
+            **stored | {"symbols": tuple(stored["symbols"]), "settings": tuple(stored["settings"])}
+        )
+    except (V8Error, TypeError, KeyError):
+        raise RunError(f"--resume {run_id}: {folder / RUN_FILE} cannot be read") from None
+
+
+def unique_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
+    """Return the symbols in order.
+
+    Raises
+    ------
+    ParameterError
+        If one is named twice.
+    """
+    for symbol in symbols:
+        if symbols.count(symbol) > 1:
+            raise ParameterError(f"--symbols: {symbol} is named twice")
+    return tuple(symbols)
+
+
+def point_latest(plan: Plan) -> None:
+    """Let `latest` beside the run's folder point at it."""
+    link = plan.run_dir.parent / "latest"
+    fresh = plan.run_dir.parent / f".latest.{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(plan.run_id, target_is_directory=True)
+    fresh.replace(link)

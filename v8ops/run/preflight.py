@@ -1,0 +1,79 @@
+"""Can these bars be used with these parameters? Answered before a run writes anything.
+
+Run as ``python -m v8ops.run.preflight JOBS.json``: prints the hash of each symbol's bars as
+JSON, or one line on stderr that names what is wrong, with exit status 2.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from v8lib.bars import bar_seconds, epoch_seconds, load_bars
+from v8lib.config import Parameters
+from v8lib.errors import SplitError, V8Error
+from v8lib.features import feature_table, warmup_bars
+from v8lib.labels import min_window
+from v8lib.splits import MIN_ROWS
+from v8lib.storage import read_json
+from v8lib.windows import segment_slices
+
+
+def check(job: Mapping[str, Any]) -> str:
+    """Return the hash of one symbol's bars file, empty for the simulated market.
+
+    Raises
+    ------
+    V8Error
+        If the bars or the parameters cannot be used.
+    """
+    parameters = Parameters(**job["parameters"])
+    if parameters.source == "simulated":
+        lengths, interval_s, name, sha256 = [parameters.market_bars], None, "market_bars", ""
+    else:
+        loaded = load_bars(job["data_path"])
+        interval_s = bar_seconds(loaded.bars)
+        runs = segment_slices(epoch_seconds(loaded.bars), interval_s)
+        lengths = [run.stop - run.start for run in runs]
+        name, sha256 = loaded.path, loaded.sha256
+    table = feature_table(interval_s or parameters.market_interval_s, parameters.excluded)
+    check_length(name, lengths, parameters, warmup_bars(table))
+    return sha256
+
+
+def check_length(
+    name: str, lengths: list[int], parameters: Parameters, feature_warmup: int
+) -> None:
+    """Refuse bars that would leave a split with too few rows.
+
+    Raises
+    ------
+    SplitError
+        The message says how many bars there are and how many rows they can give.
+    """
+    horizon = parameters.horizon_bars
+    warmup = max(feature_warmup, min_window(parameters.label_window_bars) + horizon)
+    usable = sum(max(0, n - warmup - horizon) for n in lengths)
+    used = [parameters.train_share, parameters.valid_share, parameters.calib_share]
+    smallest = min(*used, 1.0 - sum(used))
+    needed = int((MIN_ROWS + horizon) / smallest) + 1
+    if usable < needed:
+        raise SplitError(
+            f"{name}: {sum(lengths)} bars in {len(lengths)} unbroken runs give {max(usable, 0)} "
+            f"rows after windows of {warmup} bars and a horizon of {horizon}; {needed} are needed"
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Check every job of a JSON file."""
+    try:
+        marks = {job["symbol"]: check(job) for job in read_json(arguments[0])}
+    except V8Error as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(json.dumps(marks))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""Executed notebooks to pages: one self-contained file each, no network, no script."""
+
+import re
+from pathlib import Path
+
+import nbformat
+from bs4 import BeautifulSoup
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from nbconvert import HTMLExporter
+from pygments.formatters import HtmlFormatter
+from traitlets.config import Config
+
+from v8lib.report import stylesheet
+from v8lib.storage import write_bytes
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+LEAD = "lead"  # tag of the cells a page opens with
+LOCAL_SOURCE = re.compile(r"(\.ipynb|\.md)(#.*)?$")
+
+
+def exporter() -> HTMLExporter:
+    """Return the HTML exporter with the suite's own template."""
+    config = Config()
+    remove = config.TagRemovePreprocessor
+    remove.enabled = True
+    remove.remove_cell_tags = {"remove-cell", "parameters", "injected-parameters"}
+    remove.remove_input_tags = {"remove-input"}
+    remove.remove_all_outputs_tags = {"remove-output"}
+    config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
+    made = HTMLExporter(
+        config=config,
+        template_name="v8report",
+        extra_template_basedirs=[str(TEMPLATES)],
+        embed_images=True,
+        exclude_anchor_links=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+    )
+    # Kept out of jinja's own loader path: the page template is plain text with CSS inside.
+    made.environment.globals |= page_globals()
+    return made
+
+
+def page_globals() -> dict[str, str]:
+    """Return what every page needs: its styles, for light and dark."""
+    page = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+    light = HtmlFormatter(style="default").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    code = f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
+    return {"page_css": f"{code}\n{stylesheet()}\n{page}"}
+
+
+def render_page(notebook: Path, *, title: str, banner: str) -> Path:
+    """Write the page of an executed notebook beside it and return its path.
+
+    Parameters
+    ----------
+    notebook : path
+        The executed notebook.
+    title : str
+        Title of the page.
+    banner : str
+        Where the bars came from; stands on top of every page.
+    """
+    content = nbformat.read(str(notebook), as_version=4)
+    content.cells = lead_first(content.cells)
+    html, _ = exporter().from_notebook_node(
+        content, resources={"title": title, "banner": banner, "metadata": {"name": title}}
+    )
+    return write_bytes(notebook.with_suffix(".html"), finish(html).encode())
+
+
+def lead_first(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Return the cells with those tagged `lead` right behind the title, else in order."""
+    tagged = [c for c in cells if LEAD in c.metadata.get("tags", [])]
+    others = [c for c in cells if LEAD not in c.metadata.get("tags", [])]
+    title = next((k for k, c in enumerate(others) if c.cell_type == "markdown"), 0) + 1
+    return [*others[:title], *tagged, *others[title:]] if tagged else list(cells)
+
+
+def finish(html: str) -> str:
+    """Return a page with a table of contents, heading ids, and no link that leads nowhere."""
+    soup = BeautifulSoup(html, "html.parser")
+    contents = soup.find(id="contents")
+    for n, heading in enumerate(soup.select("main h2")):
+        heading["id"] = f"s{n + 1}"
+        link = soup.new_tag("a", href=f"#s{n + 1}")
+        link.string = heading.get_text()
+        item = soup.new_tag("li")
+        item.append(link)
+        contents.append(item)
+    for link in soup.find_all("a", href=LOCAL_SOURCE):
+        link.unwrap()  # notebooks and documents are not part of the report
+    return str(soup)
+
+
+def templates() -> Environment:
+    """Return the environment for pages that are not notebooks."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["html", "j2"])
+    )
+    environment.globals |= page_globals()
+    return environment
