@@ -33,6 +33,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--set", action="append", metavar="KEY=VALUE", help="override a parameter, may be repeated")
     add("--jobs", type=int, metavar="N", help="symbols at the same time (default: one per core)")
+    add(
+        "--engine",
+        choices=("auto", "papermill", "fork"),
+        default="auto",
+        help="how kernels start; fork is faster and needs Linux without CUDA",
+    )
     add("--run-id", metavar="ID", help="name of the run's folder (default: date, time, profile)")
     add("--out", metavar="DIR", help="where runs are written (default: reports/)")
     add("--resume", metavar="RUN_ID", help="go on with a run; finished steps are not run again")
@@ -68,22 +74,25 @@ def run(options: argparse.Namespace) -> int:
     from v8ops.run.progress import make_display
     from v8ops.run.steps import SYMBOL_STEPS
     from v8ops.run.summary import verdict_line, write_summary
-    from v8ops.run.supervise import only_runner, run_comparison, run_symbols
+    from v8ops.run.supervise import only_runner, run_comparison, run_symbols, warm_parent
 
     request = make_request(options)
     jobs = options.jobs or min(len(request.symbols), planning.cores())
-    plan = planning.make_plan(request, run_id=options.resume or options.run_id, jobs=jobs)
+    plan = planning.make_plan(
+        request, run_id=options.resume or options.run_id, jobs=jobs, engine=options.engine
+    )
     plan = replace(plan, sha256=planning.preflight(plan))
     sys.stdout.write(f"{plan.source_words}\n")
     sys.stdout.write(f"Run {plan.run_id}: {', '.join(request.symbols)}, {request.profile}\n")
     sys.stdout.flush()
     planning.open_run(plan, resumed=bool(options.resume))
     with only_runner(plan.run_dir):
-        with make_display(request.symbols, len(SYMBOL_STEPS)) as display:
-            errors = run_symbols(plan, jobs, display)
+        display = make_display(request.symbols, len(SYMBOL_STEPS))
+        with warm_parent(plan) as env, display:
+            errors = run_symbols(plan, jobs, display, env)
             ordered = {symbol: errors[symbol] for symbol in request.symbols}
             summary = write_summary(plan.run_dir, profile=request.profile, errors=ordered)
-            failure = run_comparison(plan, display)
+            failure = run_comparison(plan, display, env)
         planning.point_latest(plan)
     for name, symbol in summary["symbols"].items():
         sys.stdout.write(verdict_line(name, symbol, plan.run_dir) + "\n")

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,6 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-
-from v8lib.labels import CLASS_NAMES
 
 # Okabe and Ito's colours for colour-blind readers.
 COLOURS = {"DOWN": "#D55E00", "HOLD": "#7F7F7F", "UP": "#0072B2"}
@@ -55,8 +53,8 @@ def _dress(axes: Axes, title: str, xlabel: str, ylabel: str = "") -> None:
 def plot_price(bars: pd.DataFrame, borders: Mapping[str, pd.Timestamp]) -> Axes:
     """Return the close through time, with a line where each split begins."""
     axes = new_axes(height=2.8)[0]
-    step = max(1, len(bars) // 4_000)
-    axes.plot(bars.index[::step], bars["close"].to_numpy()[::step], color="#333333", lw=0.8)
+    shown = bars["close"].iloc[:: max(1, len(bars) // 4_000)]
+    axes.plot(shown.index, shown, color="#333333", lw=0.8)
     for name, start in borders.items():
         axes.axvline(start, color=OTHER, lw=1)
         axes.annotate(
@@ -214,7 +212,7 @@ def plot_intervals(table: pd.DataFrame, *, title: str, xlabel: str) -> Axes:
 
 
 def plot_temperature(losses: pd.DataFrame, temperature: float | None) -> Axes:
-    """Return the log loss on calib against the temperature; the fitted one is marked."""
+    """Return the log loss on calib against the temperature, the fitted one marked."""
     axes = new_axes(height=2.9)[0]
     axes.plot(losses["temperature"], losses["log_loss"], color=MODEL)
     if temperature is not None:
@@ -225,26 +223,11 @@ def plot_temperature(losses: pd.DataFrame, temperature: float | None) -> Axes:
     return axes
 
 
-def plot_posterior(exact: NDArray[np.floating], estimate: NDArray[np.floating]) -> Axes:
-    """Return estimated against exact probability, one panel per class (simulated market)."""
-    panels = new_axes(3, width=8.6, height=3.2)
-    for k, (axes, name) in enumerate(zip(panels, CLASS_NAMES, strict=True)):
-        axes.hexbin(
-            exact[:, k], estimate[:, k], gridsize=40, cmap="Blues", bins="log", extent=(0, 1, 0, 1)
-        )
-        axes.plot([0, 1], [0, 1], color="#D55E00", lw=1)
-        _dress(axes, name, "exact probability")
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-    panels[0].set_ylabel("the model's")
-    return panels[0]
-
-
 def plot_symbol_shares(shares: pd.DataFrame) -> Axes:
     """Return decided class shares, one bar per symbol, with the 15 and 60 % limits."""
     axes = new_axes(height=2.9)[0]
-    groups: Sequence[str] = list(shares.columns)
     width = 0.25
-    for k, name in enumerate(groups):
+    for k, name in enumerate(shares.columns):
         offsets = np.arange(len(shares)) + (k - 1) * width
         axes.bar(offsets, shares[name], width=width * 0.92, color=COLOURS[name], label=name)
     axes.axhspan(0.15, 0.60, color="#009E73", alpha=0.08, label="allowed")

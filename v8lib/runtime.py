@@ -6,6 +6,7 @@ bits, whatever kernel the matrix library picks for each shape.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,11 @@ class Runtime:
             x = np.maximum(self._norm(x, 4 * layer + 1), 0.0)
         return self._linear(x, 4 * N_HIDDEN)
 
+    @cached_property
+    def _doubles(self) -> dict[str, Array]:
+        """The weights in float64, converted once."""
+        return {name: np.asarray(w, dtype=np.float64) for name, w in self.weights.items()}
+
     def predict(self, features: NDArray[np.float32]) -> Prediction:
         """Return the prediction for unscaled features, shape (n_rows, n_features).
 
@@ -81,9 +87,9 @@ class Runtime:
         )
 
     def _array(self, name: str) -> Array:
-        if name not in self.weights:
+        if name not in self._doubles:
             raise BundleError(f"the model has no '{name}'")
-        return np.asarray(self.weights[name], dtype=np.float64)
+        return self._doubles[name]
 
     def _linear(self, x: Array, layer: int) -> Array:
         weight, bias = self._array(f"layers.{layer}.weight"), self._array(f"layers.{layer}.bias")

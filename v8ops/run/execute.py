@@ -1,6 +1,7 @@
 """One notebook through papermill: whole result or kept evidence, and progress on the way."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,8 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-ENGINE = "v8"
+SOCKET_VARIABLE = "V8_ZYGOTE_SOCKET"  # set where a parent of forked kernels is running
+PAPERMILL, FORK = "v8-papermill", "v8-fork"
 CELL_TIMEOUT_S = 3_600
 START_TIMEOUT_S = 120
 # No history database shared between kernels, and no notice per kernel about its transport.
@@ -43,7 +45,21 @@ class ReportingEngine(NBClientEngine):
         super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
-papermill_engines.register(ENGINE, ReportingEngine)
+class ForkEngine(ReportingEngine):
+    """The same, with kernels forked from a parent that has done the imports already."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> None:
+        """Run the notebook in a forked kernel."""
+        from v8ops.run.fork import ForkKernelManager
+
+        super().execute_managed_notebook(
+            nb_man, kernel_name, kernel_manager_class=ForkKernelManager, **kwargs
+        )
+
+
+papermill_engines.register(PAPERMILL, ReportingEngine)
+papermill_engines.register(FORK, ForkEngine)
 
 
 def execute(
@@ -56,7 +72,8 @@ def execute(
     """Run a notebook and return the seconds it took.
 
     The executed notebook appears under `output` only if every cell ran. Otherwise what there
-    is stays beside it as `<name>.failed.ipynb`.
+    is stays beside it as `<name>.failed.ipynb`. The kernel is forked where a parent for that
+    is running (see `supervise.warm_parent`), else started the ordinary way.
 
     Raises
     ------
@@ -75,7 +92,7 @@ def execute(
             str(notebook),
             str(partial),
             plain,
-            engine_name=ENGINE,
+            engine_name=FORK if SOCKET_VARIABLE in os.environ else PAPERMILL,
             kernel_name="python3",
             progress_bar=False,
             cwd=str(notebook.parent),

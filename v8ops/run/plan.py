@@ -41,6 +41,7 @@ class Plan:
     run_id: str
     run_dir: Path
     models_dir: Path
+    engine: str
     source: str
     source_words: str
     parameters: Mapping[str, Parameters]
@@ -48,7 +49,7 @@ class Plan:
     sha256: Mapping[str, str] = field(default_factory=dict)
 
 
-def make_plan(request: Request, *, run_id: str | None, jobs: int) -> Plan:
+def make_plan(request: Request, *, run_id: str | None, jobs: int, engine: str) -> Plan:
     """Return the plan of a request.
 
     Parameters
@@ -59,6 +60,8 @@ def make_plan(request: Request, *, run_id: str | None, jobs: int) -> Plan:
         Name of the run; made from the time if absent.
     jobs : int
         Symbols at the same time; the cores are divided among them.
+    engine : {"auto", "papermill", "fork"}
+        How kernels are started.
 
     Raises
     ------
@@ -87,10 +90,33 @@ def make_plan(request: Request, *, run_id: str | None, jobs: int) -> Plan:
         run_id,
         out / run_id,
         out / "models" if request.out else PROJECT / "models",
+        decide_engine(engine),
         source,
         source_words(source, folder, request),
         {s: p.model_copy(update={"source": source}) for s, p in merged.items()},
         paths if source == "files" else dict.fromkeys(paths, ""),
+    )
+
+
+def decide_engine(asked: str) -> str:
+    """Return "fork" or "papermill".
+
+    Forking is safe on Linux without CUDA: elsewhere a fork after the system's own libraries
+    have started threads may hang, and a CUDA context does not survive one.
+
+    Raises
+    ------
+    RunError
+        If fork is asked for where it cannot work.
+    """
+    can_fork = sys.platform == "linux" and hasattr(os, "pidfd_open")
+    if asked == "fork" and not can_fork:
+        raise RunError("--engine fork works on Linux only: use papermill")
+    has_cuda = Path("/dev/nvidiactl").exists()
+    return (
+        "fork"
+        if asked == "fork" or (asked == "auto" and can_fork and not has_cuda)
+        else "papermill"
     )
 
 

@@ -79,7 +79,7 @@ def lead_first(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode
 
 
 def finish(html: str) -> str:
-    """Return a page with a table of contents, heading ids, and no link that leads nowhere."""
+    """Return a page with contents, heading ids, scopes, and no link that leads nowhere."""
     soup = BeautifulSoup(html, "html.parser")
     contents = soup.find(id="contents")
     for n, heading in enumerate(soup.select("main h2")):
@@ -89,6 +89,8 @@ def finish(html: str) -> str:
         item = soup.new_tag("li")
         item.append(link)
         contents.append(item)
+    for cell in soup.select("table.dataframe th"):
+        cell["scope"] = "col" if cell.find_parent("thead") else "row"
     for link in soup.find_all("a", href=LOCAL_SOURCE):
         link.unwrap()  # notebooks and documents are not part of the report
     return str(soup)

@@ -4,6 +4,7 @@ import contextlib
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,14 +17,14 @@ from v8ops.run.progress import Display
 from v8ops.run.steps import COMPARE, PROJECT, Manifest, symbol_steps
 
 POLL_S = 0.5
+SOCKET_VARIABLE = "V8_ZYGOTE_SOCKET"  # as execute.py reads it
 
 
 class Worker:
     """One child process and the thread that listens to it."""
 
-    def __init__(self, name: str, job_file: Path, log: Path, threads: int, events: queue.Queue):
+    def __init__(self, name: str, job_file: Path, log: Path, env: Mapping[str, str]) -> None:
         self.name, self.log = name, log
-        limits = {f"{lib}_NUM_THREADS": str(threads) for lib in ("OMP", "MKL", "OPENBLAS")}
         with log.open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "v8ops.run.worker", str(job_file)],
@@ -32,9 +33,12 @@ class Worker:
                 stderr=errors,
                 text=True,
                 cwd=PROJECT,
-                env=clean_env(IPYTHONDIR=str(log.parent / ".ipython"), **limits),
+                env=clean_env(IPYTHONDIR=str(log.parent / ".ipython"), **env),
                 start_new_session=True,
             )
+
+    def listen(self, events: queue.Queue) -> None:
+        """Put the worker's events into a queue, from a thread of its own."""
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
     def _listen(self, events: queue.Queue) -> None:
@@ -51,6 +55,41 @@ class Worker:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """Return the environment that keeps numeric libraries to this many threads."""
+    return {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
+
+
+@contextlib.contextmanager
+def warm_parent(plan: Plan) -> Iterator[dict[str, str]]:
+    """Keep the parent of forked kernels running, if the plan's engine is fork.
+
+    Yields what a worker's environment needs to find it: nothing for papermill. It starts
+    importing at once and is waited for by whoever needs it first.
+    """
+    if plan.engine != "fork":
+        yield {}
+        return
+    threads = max(parameters.threads for parameters in plan.parameters.values())
+    with tempfile.TemporaryDirectory(prefix="v8-") as folder:
+        path = str(Path(folder) / "zygote")  # a short path: sockets allow a hundred letters
+        with (plan.run_dir / ".zygote.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "v8ops.run.zygote", path],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=PROJECT,
+                env=clean_env(**thread_limits(threads)),
+                start_new_session=True,
+            )
+        try:
+            yield {SOCKET_VARIABLE: path}
+        finally:
+            process.stdin.close()
+            process.wait()
 
 
 @contextlib.contextmanager
@@ -72,7 +111,9 @@ def only_runner(run_dir: Path) -> Iterator[None]:
         yield
 
 
-def run_symbols(plan: Plan, jobs: int, display: Display) -> dict[str, str | None]:
+def run_symbols(
+    plan: Plan, jobs: int, display: Display, env: Mapping[str, str]
+) -> dict[str, str | None]:
     """Run the notebooks of every symbol, `jobs` at a time, and return the errors by symbol.
 
     A symbol that fails does not stop the others.
@@ -85,7 +126,8 @@ def run_symbols(plan: Plan, jobs: int, display: Display) -> dict[str, str | None
         while waiting or running:
             while waiting and len(running) < jobs:
                 symbol = waiting.pop(0)
-                running[symbol] = _start(plan, symbol, events)
+                running[symbol] = _start(plan, symbol, env)
+                running[symbol].listen(events)
             name, event = _next(events, plan, running, display)
             if event is not None:
                 display.event(event)
@@ -97,7 +139,7 @@ def run_symbols(plan: Plan, jobs: int, display: Display) -> dict[str, str | None
     return errors
 
 
-def run_comparison(plan: Plan, display: Display) -> str | None:
+def run_comparison(plan: Plan, display: Display, env: Mapping[str, str]) -> str | None:
     """Run notebook 05 and make the index; return what went wrong, if anything."""
     job = plan.run_dir / ".compare.json"
     parameters = {"symbols": " ".join(plan.parameters), "run_dir": str(plan.run_dir)}
@@ -112,7 +154,8 @@ def run_comparison(plan: Plan, display: Display) -> str | None:
         },
     )
     events: queue.Queue = queue.Queue()
-    worker = Worker("all", job, plan.run_dir / ".compare.log", 1, events)
+    worker = Worker("all", job, plan.run_dir / ".compare.log", thread_limits(1) | env)
+    worker.listen(events)
     error = None
     try:
         while (line := events.get()[1]) is not None:
@@ -124,7 +167,7 @@ def run_comparison(plan: Plan, display: Display) -> str | None:
         worker.stop()
 
 
-def _start(plan: Plan, symbol: str, events: queue.Queue) -> Worker:
+def _start(plan: Plan, symbol: str, env: Mapping[str, str]) -> Worker:
     folder, parameters = plan.run_dir / symbol, plan.parameters[symbol]
     folder.mkdir(exist_ok=True)
     steps = symbol_steps(
@@ -142,7 +185,8 @@ def _start(plan: Plan, symbol: str, events: queue.Queue) -> Worker:
         "banner": plan.source_words,
     }
     write_json(folder / ".job.json", job)
-    return Worker(symbol, folder / ".job.json", folder / "worker.log", parameters.threads, events)
+    limits = thread_limits(parameters.threads)
+    return Worker(symbol, folder / ".job.json", folder / "worker.log", limits | env)
 
 
 def _next(

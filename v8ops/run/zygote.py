@@ -1,0 +1,150 @@
+"""The parent of forked kernels: imports what every notebook needs once, then forks on request.
+
+Started by `fork.Zygote` as ``python -m v8ops.run.zygote SOCKET``. Most of a short notebook's time
+is imports; a fork has them already and is a process of its own all the same. One thread, no
+torch operation and no CUDA call before the fork: both would make it unsafe.
+
+A client sends one JSON line {"argv", "cwd", "env"} and gets {"pid"}. When a client goes away,
+its kernels are killed; when stdin closes, everything is.
+"""
+
+import importlib
+import json
+import os
+import random
+import selectors
+import signal
+import socket
+import sys
+
+import v8lib  # noqa: F401 - first: it keeps a slow import out of everything below
+
+PRELOADED = (
+    "arch.bootstrap",
+    "ipykernel.kernelapp",
+    "matplotlib.figure",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "safetensors.numpy",
+    "scipy.optimize",
+    "scipy.stats",
+    "scrapbook",
+    "seaborn",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.preprocessing",
+    "torch",
+    "torch._dynamo",
+    "yaml",
+)
+REQUEST_BYTES = 1 << 20
+
+
+def fork_kernel(request: dict, inherited: list[int]) -> int:
+    """Fork a kernel for a request and return its pid; the child never returns."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        become_kernel(request, inherited)
+    finally:
+        os._exit(1)
+
+
+def become_kernel(request: dict, inherited: list[int]) -> None:
+    """Turn this forked child into a kernel that looks freshly started."""
+    for descriptor in inherited:
+        os.close(descriptor)
+    os.setsid()
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    random.seed()
+    import numpy as np
+
+    np.random.seed()  # noqa: NPY002 - the global generator must differ between forks
+    from ipykernel.kernelapp import IPKernelApp
+
+    # argv is [python, -m, ipykernel_launcher, options...]; the options are what counts. The
+    # kernel watches its real parent and ends with it.
+    watched = f"--IPKernelApp.parent_handle={os.getppid()}"
+    IPKernelApp.launch_instance(argv=[*request["argv"][3:], watched])
+
+
+class Server:
+    """The loop that accepts clients and forks for them."""
+
+    def __init__(self, path: str) -> None:
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.listener, selectors.EVENT_READ)
+        self.selector.register(sys.stdin, selectors.EVENT_READ)
+        self.kernels: dict[socket.socket, list[int]] = {}
+        self.buffers: dict[socket.socket, bytes] = {}
+
+    def serve(self) -> None:
+        """Answer until stdin closes, then kill what is left."""
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.listener:
+                    client, _ = self.listener.accept()
+                    self.selector.register(client, selectors.EVENT_READ)
+                    self.kernels[client], self.buffers[client] = [], b""
+                elif key.fileobj is sys.stdin:
+                    if not os.read(0, REQUEST_BYTES):
+                        for client in list(self.kernels):
+                            self.forget(client)
+                        return
+                else:
+                    self.answer(key.fileobj)
+
+    def answer(self, client: socket.socket) -> None:
+        """Fork for a complete request; forget a client that has gone."""
+        received = client.recv(REQUEST_BYTES)
+        if not received:
+            self.forget(client)
+            return
+        self.buffers[client] += received
+        if not self.buffers[client].endswith(b"\n"):
+            return
+        request, self.buffers[client] = json.loads(self.buffers[client]), b""
+        inherited = [self.listener.fileno(), *(c.fileno() for c in self.kernels)]
+        pid = fork_kernel(request, inherited)
+        self.kernels[client].append(pid)
+        client.sendall(json.dumps({"pid": pid}).encode() + b"\n")
+
+    def forget(self, client: socket.socket) -> None:
+        """Kill a client's kernels and close its connection."""
+        for pid in self.kernels.pop(client):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # the kernel ended by itself, as it should
+        del self.buffers[client]
+        self.selector.unregister(client)
+        client.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Preload, then serve."""
+    for name in PRELOADED:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels leave no zombies
+    server = Server(arguments[0])
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    server.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
