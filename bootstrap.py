@@ -121,9 +121,7 @@ def main(arguments: list[str]) -> None:
     if job not in EXTRAS:
         raise SystemExit(f"usage: bootstrap.py {'|'.join([*EXTRAS, 'clean'])}")
     install(EXTRAS[job])
-    {"run": run, "test": test, "lab": lab, "lint": lint, "notebooks": notebooks}[job](
-        arguments[1:]
-    )
+    {"run": run, "test": test, "lab": lab, "lint": lint, "notebooks": notebooks}[job](arguments[1:])
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ def make_request(options: argparse.Namespace):
         "source": options.source,
         "settings": tuple(options.set) if options.set else None,
         "out": options.out,
+        "jobs": options.jobs,
     }
     return replace(base, **{name: value for name, value in given.items() if value is not None})
 
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     from v8ops.run.supervise import only_runner, run_comparison, run_symbols, warm_parent
 
     request = make_request(options)
-    jobs = options.jobs or min(len(request.symbols), planning.cores())
+    jobs = request.jobs or min(len(request.symbols), planning.cores())
     plan = planning.make_plan(
         request, run_id=options.resume or options.run_id, jobs=jobs, engine=options.engine
     )

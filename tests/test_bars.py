@@ -272,15 +272,6 @@ def test_clean_bars_have_no_findings(tmp_path, market_bars):
     assert bars.load_bars(tmp_path / "BTC.parquet").findings == ()
 
 
-def test_files_are_looked_for_by_symbol_then_market_name_then_as_csv(tmp_path):
-    assert bars.find_bars(tmp_path, "BTC", "BTC-USD") is None
-    found = []
-    for name in ("BTC-USD.csv", "BTC.csv", "BTC-USD.parquet", "BTC.parquet"):
-        (tmp_path / name).write_text("x")
-        found.append(bars.find_bars(tmp_path, "BTC", "BTC-USD").name)
-    assert found == ["BTC-USD.csv", "BTC.csv", "BTC-USD.parquet", "BTC.parquet"]
-
-
 def test_the_interval_is_the_most_frequent_step(bars_from):
     assert bars.bar_seconds(bars_from([1.0] * 5, at=[0, 1, 2, 9, 10])) == 60
 

@@ -3,7 +3,7 @@ import pytest
 
 from v8lib import baselines, metrics
 
-FAMILIES = ("returns", "trend", "volatility", "time")
+COLUMNS = [("a", "returns"), ("b", "trend"), ("c", "volatility"), ("d", "time")]
 
 
 def rows(n, seed, signal=1.5):
@@ -22,7 +22,7 @@ def test_rows():
 @pytest.fixture(scope="module")
 def fitted(test_rows):
     splits = baselines.Splits(rows(3_000, 1), rows(800, 2), rows(800, 3), test_rows[0])
-    return baselines.fit_baselines(splits, FAMILIES, seed=0)
+    return baselines.fit_baselines(splits, COLUMNS, seed=0)
 
 
 def test_climatology_is_the_class_frequencies():
@@ -53,7 +53,7 @@ def test_volatility_only_ignores_the_other_families(test_rows):
         baselines.Splits(rows(1_500, 1), rows(500, 2), rows(500, 3), features)
         for features in (test_rows[0], changed)
     ]
-    first, second = (baselines.fit_baselines(s, FAMILIES, seed=0) for s in splits)
+    first, second = (baselines.fit_baselines(s, COLUMNS, seed=0) for s in splits)
     np.testing.assert_array_equal(first["volatility_only"], second["volatility_only"])
     assert np.abs(first["logistic"] - second["logistic"]).max() > 0.1
 
@@ -61,7 +61,7 @@ def test_volatility_only_ignores_the_other_families(test_rows):
 def test_pure_noise_is_not_given_confidence():
     noise = [rows(n, seed, signal=0.0) for n, seed in ((1_500, 1), (600, 2), (600, 3))]
     test_features, labels = rows(1_500, 4, signal=0.0)
-    fitted = baselines.fit_baselines(baselines.Splits(*noise, test_features), FAMILIES, seed=0)
+    fitted = baselines.fit_baselines(baselines.Splits(*noise, test_features), COLUMNS, seed=0)
     for probs in fitted.values():
         # ln 3 = 1.0986 is knowing nothing; a little is lost to noise.
         assert metrics.log_loss(probs, labels) < 1.12
@@ -69,7 +69,7 @@ def test_pure_noise_is_not_given_confidence():
 
 def test_the_same_seed_gives_the_same_trees(test_rows):
     splits = baselines.Splits(rows(900, 1), rows(300, 2), rows(300, 3), test_rows[0])
-    first, again = (baselines.fit_baselines(splits, FAMILIES, seed=3) for _ in range(2))
+    first, again = (baselines.fit_baselines(splits, COLUMNS, seed=3) for _ in range(2))
     assert first["gradient_boosting"].tobytes() == again["gradient_boosting"].tobytes()
 
 

@@ -48,7 +48,10 @@ def rows_by_hand(market_bars):
     returns = [0.0] + [b - a for a, b in pairwise(close)]
 
     def unit(t):
-        return math.sqrt(sum(r * r for r in returns[t - 2_879 : t + 1]) / 2_880)
+        """Root mean square of returns beyond the mean of the eight before, over 2,880 bars."""
+        first = max(9, t - 2_879)
+        surprises = [returns[k] - sum(returns[k - 8 : k]) / 8 for k in range(first, t + 1)]
+        return math.sqrt(sum(s * s for s in surprises) / len(surprises))
 
     return close, returns, unit
 
@@ -75,12 +78,11 @@ def test_returns_by_hand(market_features, rows_by_hand, t):
 
 @pytest.mark.parametrize("t", [1_100, 2_000, 2_879])
 def test_the_unit_of_volatility_uses_what_its_segment_has(market_bars, rows_by_hand, t):
-    """t returns have happened by bar t: the first bar of a segment has none."""
-    close, returns, _ = rows_by_hand
+    """The first surprise of a segment is at its tenth bar: eight returns stand before it."""
+    close, _, unit = rows_by_hand
     table = [f for f in features.feature_table(60) if f.name in ("return_4", "volume_16")]
     row = features.make_features(market_bars, table)[t]
-    unit = math.sqrt(sum(r * r for r in returns[1 : t + 1]) / t)
-    assert row[0] == pytest.approx((close[t] - close[t - 4]) / (unit * 2.0), rel=1e-5)
+    assert row[0] == pytest.approx((close[t] - close[t - 4]) / (unit(t) * 2.0), rel=1e-5)
     volume = market_bars["volume"].to_numpy()
     expected = math.log(volume[t - 15 : t + 1].mean() / volume[: t + 1].mean())
     assert row[1] == pytest.approx(expected, rel=1e-4, abs=1e-6)
@@ -294,9 +296,9 @@ def test_an_unknown_family_is_refused_by_name():
 
 
 def test_look_backs_reach_as_far_as_the_widest_window():
-    """Yesterday's season at 60 s is a day and a bar; what is divided by the unit needs that too."""
+    """What is measured in units of volatility reaches back as far as the unit does."""
     known = {feature.name: feature.lookback_bars for feature in features.feature_table(60)}
     assert known["body"] == 1
     assert known["volume_1"] == 96
-    assert known["return_192"] == series.REFERENCE_BARS + 1
-    assert known["season_mean"] == 2 * 1_440 + 1
+    # 2,880 surprises, the oldest against eight returns, the oldest of those from a bar before.
+    assert known["return_192"] == known["season_mean"] == series.REFERENCE_REACH == 2_889

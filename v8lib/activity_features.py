@@ -78,7 +78,7 @@ def _volume() -> Iterable[Feature]:
     )
     yield plain(
         "volume_signed_16",
-        "trend",
+        "volume",
         17,
         lambda s: share(s.signed_volumes.window(16), s.volumes.window(16), empty=0.0),
     )

@@ -50,20 +50,6 @@ def epoch_seconds(bars: pd.DataFrame) -> NDArray[np.int64]:
     return bars.index.as_unit("s").asi8
 
 
-def find_bars(folder: Path | str, symbol: str, market_name: str) -> Path | None:
-    """Return the file of a symbol in `folder`, or None.
-
-    Looked for, in this order: BTC.parquet, BTC-USD.parquet, BTC.csv, BTC-USD.csv, with the
-    symbol's market name in place of BTC-USD.
-    """
-    for ending in ("parquet", "csv"):
-        for stem in (symbol, market_name):
-            path = Path(folder) / f"{stem}.{ending}"
-            if path.is_file():
-                return path
-    return None
-
-
 def load_bars(path: Path | str) -> LoadedBars:
     """Return the validated bars of a Parquet or CSV file.
 
@@ -138,7 +124,9 @@ def _times(path: Path, table: pd.DataFrame) -> pd.Series:
         times = pd.to_datetime(raw, utc=True, errors="coerce", format="ISO8601")
     if times.isna().any():
         row = int(times.isna().to_numpy().argmax())
-        raise BarsError(f"{path}: column '{column}', row {row + 1}: no time: {raw.iloc[row]!r}")
+        raise BarsError(
+            f"{path}: column '{column}', row {row + 1}: no time: {_shown(raw.iloc[row])}"
+        )
     wrong = ~times.dt.year.between(MIN_YEAR, MAX_YEAR).to_numpy()
     if wrong.any():
         row = int(wrong.argmax())
@@ -155,9 +143,14 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.float64
         rule = "a positive number" if column in PRICES else "a number of at least 0"
         raise BarsError(
             f"{path}: column '{column}', row {row + 1}: "
-            f"{table[column].iloc[row]!r} is not {rule} ({int(wrong.sum())} such rows)"
+            f"{_shown(table[column].iloc[row])} is not {rule} ({int(wrong.sum())} such rows)"
         )
     return values
+
+
+def _shown(value: Any) -> str:
+    """Return a cell as a person would write it."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _refuse_disorder(path: Path, bars: pd.DataFrame) -> None:

@@ -21,7 +21,8 @@ from v8lib.metrics import accuracy, ece, log_loss, row_log_loss
 Array = NDArray[np.float64]
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 
-VOLATILITY_FAMILIES = ("volatility", "volume", "time", "season")  # nothing with a sign
+VOLATILITY_FAMILIES = ("volatility", "volume", "time", "season")
+SIGNED = ("volume_signed_16",)  # of these families, and yet about direction
 LOGISTIC_C = 0.03  # inverse strength of the L2 penalty on standardised features
 TREES, TREE_RATE = 150, 0.05
 
@@ -41,24 +42,28 @@ def climatology(train_labels: NDArray[np.integer]) -> Array:
     return np.bincount(train_labels, minlength=3) / len(train_labels)
 
 
-def fit_baselines(splits: Splits, families: Sequence[str], *, seed: int) -> dict[str, Array]:
+def fit_baselines(
+    splits: Splits, columns: Sequence[tuple[str, str]], *, seed: int
+) -> dict[str, Array]:
     """Return the test probabilities of every baseline, each of shape (n_test, 3).
 
     Parameters
     ----------
     splits : Splits
         Train fits, valid chooses the number of trees, calib the temperature.
-    families : sequence of str
-        Family of each feature column.
+    columns : sequence of (name, family)
+        The feature columns, in order.
     seed : int
         Seed of the tree learner.
     """
-    is_volatility = np.isin(families, VOLATILITY_FAMILIES)
+    is_volatility = np.array(
+        [family in VOLATILITY_FAMILIES and name not in SIGNED for name, family in columns]
+    )
     frequencies = climatology(splits.train[1])
     return {
         "climatology": np.tile(frequencies, (len(splits.test_features), 1)),
         "volatility_only": _logistic(splits, is_volatility),
-        "logistic": _logistic(splits, np.ones(len(families), dtype=bool)),
+        "logistic": _logistic(splits, np.ones(len(columns), dtype=bool)),
         "gradient_boosting": _trees(splits, seed),
     }
 

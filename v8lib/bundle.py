@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from v8lib.bars import COLUMNS, bars_from, epoch_seconds
+from v8lib.bars import COLUMNS, bar_seconds, bars_from, epoch_seconds
 from v8lib.errors import BundleError, StoreError
 from v8lib.feature import Feature
 from v8lib.features import feature_table, make_features
@@ -48,8 +48,14 @@ class Bundle:
         Raises
         ------
         BundleError
-            If the bars are too few for the longest look-back, or hold a gap inside it.
+            If the bars are of another length, too few for the longest look-back, or hold a gap
+            inside it.
         """
+        if bar_seconds(bars) != self.manifest["interval_s"]:
+            raise BundleError(
+                f"bars of {bar_seconds(bars)} s, the model was trained on "
+                f"{self.manifest['interval_s']} s"
+            )
         features = make_features(bars, _table(self.manifest))[-1:]
         if not np.isfinite(features).all():
             raise BundleError(

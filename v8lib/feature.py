@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from v8lib.series import REFERENCE_BARS, REFERENCE_MIN_BARS, Segment
+from v8lib.series import REFERENCE_REACH, REFERENCE_WARMUP, Segment
 from v8lib.windows import Array
 
 
@@ -22,7 +22,7 @@ class Feature:
         From a segment to one value per bar.
     uses_reference : bool
         Whether it is measured against the reference window (the unit of volatility, the
-        mean volume), which works with what a segment has once `REFERENCE_MIN_BARS` are there.
+        mean volume), which works with what a segment has once `REFERENCE_WARMUP` bars are there.
     """
 
     name: str
@@ -34,12 +34,12 @@ class Feature:
     @property
     def lookback_bars(self) -> int:
         """Bars that can influence a value, the current one included."""
-        return max(self.window_bars, REFERENCE_BARS + 1 if self.uses_reference else 0)
+        return max(self.window_bars, REFERENCE_REACH if self.uses_reference else 0)
 
     @property
     def minimum_bars(self) -> int:
         """Bars of a segment that must have passed before there is a value."""
-        return max(self.window_bars, REFERENCE_MIN_BARS + 1 if self.uses_reference else 0)
+        return max(self.window_bars, REFERENCE_WARMUP if self.uses_reference else 0)
 
 
 plain = partial(Feature, uses_reference=False)

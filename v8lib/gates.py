@@ -2,7 +2,8 @@
 
 The first five are the brief's. An untrained net passes them in one draw out of six, so five
 more ask for what they do not: skill, calibration, parity, causality, and no skill where there
-must be none. All are judged on the test split.
+must be none. The test split is judged; train and the bars
+themselves where a gate says so.
 """
 
 from collections.abc import Sequence

@@ -11,6 +11,7 @@ from v8lib.config import Normalization
 
 HIDDEN = (512, 256, 128)
 DROPOUT_SHARE = (1.0, 1.0, 0.7)  # of the `dropout` parameter, per hidden layer
+BIAS_STD = 1.0  # of the hidden layers at the start; decision record 0003
 N_CLASSES = 3
 EVALUATION_ROWS = 16_384  # rows at a time when nothing is learned
 
@@ -65,8 +66,12 @@ class V8TradingNet(nn.Module):
         layers: list[nn.Module] = []
         width = n_features
         for hidden, share in zip(HIDDEN, DROPOUT_SHARE, strict=True):
+            linear = nn.Linear(width, hidden)
+            # LayerNorm divides a row by its own size. Only beside biases as large as the
+            # weighted inputs does a large move still look larger than a small one.
+            nn.init.normal_(linear.bias, std=BIAS_STD)
             layers += [
-                nn.Linear(width, hidden),
+                linear,
                 NORMS[normalization](hidden),
                 nn.ReLU(),
                 nn.Dropout(dropout * share),

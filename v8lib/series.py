@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from v8lib.windows import Array, Ladder, decayed_sum, lagged
 
 REFERENCE_BARS = 2_880  # how far back the unit of volatility looks
+DRIFT_BARS = 8  # whose mean return the next one is measured against
 REFERENCE_MIN_BARS = 720  # how much of it must be there after the start of a segment
+REFERENCE_REACH = REFERENCE_BARS + DRIFT_BARS + 1  # bars behind a value in those units
+REFERENCE_WARMUP = REFERENCE_MIN_BARS + DRIFT_BARS + 1  # bars before there is a unit
 FLOOR = 0.01  # ratios to a reference are cut here before the logarithm: a flat market is "1 %"
 
 
@@ -61,6 +64,11 @@ class Segment:
     def returns(self) -> Array:
         """One-bar log returns; the first bar of a segment has none and counts as zero."""
         return np.diff(self.close, prepend=self.close[:1])
+
+    @cached_property
+    def moves(self) -> Ladder:
+        """Returns."""
+        return Ladder(self.returns)
 
     @cached_property
     def squared(self) -> Ladder:
@@ -123,11 +131,22 @@ class Segment:
         return Ladder(self.volume * np.sign(self.returns))
 
     @cached_property
+    def surprises(self) -> Ladder:
+        """Squared returns beyond the mean of the few before them; none while there are too few."""
+        surprise = self.returns - self.lag(self.moves.window(DRIFT_BARS), 1) / DRIFT_BARS
+        surprise[: DRIFT_BARS + 1] = 0.0
+        return Ladder(surprise**2)
+
+    @cached_property
     def unit(self) -> Array:
-        """Root mean square one-bar return of the reference window: the unit of volatility."""
-        n_returns = np.minimum(self.age - 1.0, REFERENCE_BARS)
-        n_returns[:REFERENCE_MIN_BARS] = np.nan
-        unit = np.sqrt(self.squared.window(REFERENCE_BARS) / n_returns)
+        """Root mean square surprise of the reference window: the unit of volatility.
+
+        Volatility is what a return does beyond its recent mean. A market that trends steadily
+        is not more volatile for it, and measured so its trend still looks large.
+        """
+        n_returns = np.minimum(self.age - (DRIFT_BARS + 1.0), REFERENCE_BARS)
+        n_returns[n_returns < REFERENCE_MIN_BARS] = np.nan
+        unit = np.sqrt(self.surprises.window(REFERENCE_BARS) / n_returns)
         unit[unit == 0.0] = np.nan  # a market that never moved has no unit
         return unit
 

@@ -31,6 +31,7 @@ class Request:
     source: str = "auto"
     settings: tuple[str, ...] = ()
     out: str | None = None
+    jobs: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The parent of forked kernels: imports what every notebook needs once, then forks on request.
 
-Started by `fork.Zygote` as ``python -m v8ops.run.zygote SOCKET``. Most of a short notebook's time
-is imports; a fork has them already and is a process of its own all the same. One thread, no
-torch operation and no CUDA call before the fork: both would make it unsafe.
+Started by `supervise.warm_parent` as ``python -m v8ops.run.zygote SOCKET``. Most of a short
+notebook's time is imports; a fork has them already and is a process of its own all the same.
+One thread, no torch operation and no CUDA call before the fork: both would make it unsafe.
 
 A client sends one JSON line {"argv", "cwd", "env"} and gets {"pid"}. When a client goes away,
 its kernels are killed; when stdin closes, everything is.

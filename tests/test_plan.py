@@ -1,0 +1,75 @@
+"""Decisions of a run before anything is written: files, source, engine, resumed requests."""
+
+import pytest
+
+from v8lib.config import merge_parameters
+from v8lib.errors import ParameterError, RunError
+from v8ops.run import plan
+
+
+def test_files_are_looked_for_by_symbol_then_market_name_then_as_csv(tmp_path):
+    assert plan.find_bars(tmp_path, "BTC", "BTC-USD") is None
+    found = []
+    for name in ("BTC-USD.csv", "BTC.csv", "BTC-USD.parquet", "BTC.parquet"):
+        (tmp_path / name).write_text("x")
+        found.append(plan.find_bars(tmp_path, "BTC", "BTC-USD").name)
+    assert found == ["BTC-USD.csv", "BTC.csv", "BTC-USD.parquet", "BTC.parquet"]
+
+
+PARAMETERS = {
+    s: merge_parameters(plan.PARAMS, profile="smoke", symbol=s, source="simulated")
+    for s in ("BTC", "ETH")
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "expected"),
+    [
+        ("auto", ["BTC", "ETH"], "files"),
+        ("auto", [], "simulated"),
+        ("files", ["BTC", "ETH"], "files"),
+        ("simulated", ["BTC", "ETH"], "simulated"),
+        ("simulated", [], "simulated"),
+    ],
+)
+def test_the_source_follows_from_what_is_asked_and_what_is_there(tmp_path, asked, there, expected):
+    found = {s: tmp_path / s if s in there else None for s in PARAMETERS}
+    assert plan.decide_source(asked, tmp_path, found, PARAMETERS) == expected
+
+
+@pytest.mark.parametrize(("asked", "there"), [("auto", ["BTC"]), ("files", ["BTC"]), ("files", [])])
+def test_a_missing_file_is_named_where_files_are_needed(tmp_path, asked, there):
+    found = {s: tmp_path / s if s in there else None for s in PARAMETERS}
+    with pytest.raises(RunError, match="ETH-USD.parquet"):
+        plan.decide_source(asked, tmp_path, found, PARAMETERS)
+
+
+def test_the_pair_name_may_be_a_pattern(tmp_path):
+    (tmp_path / "BTC-USDT-PERP.csv").write_text("x")
+    request = plan.Request(
+        ("BTC",), data=str(tmp_path), settings=("market_name={symbol}-USDT-PERP",)
+    )
+    made = plan.make_plan(request, run_id="r", jobs=1, engine="auto")
+    assert made.source == "files"
+    assert made.data_paths["BTC"].endswith("BTC-USDT-PERP.csv")
+
+
+def test_the_cores_are_divided_among_the_jobs():
+    for jobs in (1, 2, 64):
+        made = plan.make_plan(plan.Request(("BTC", "ETH")), run_id="r", jobs=jobs, engine="auto")
+        assert made.parameters["BTC"].threads == max(1, plan.cores() // jobs)
+
+
+@pytest.mark.parametrize("run_id", ["../up", ".hidden", "a b", ""])
+def test_a_run_id_stays_inside_its_folder(run_id):
+    with pytest.raises(ParameterError, match="--run-id"):
+        plan.make_plan(plan.Request(("BTC",)), run_id=run_id or "/", jobs=1, engine="auto")
+
+
+def test_what_was_asked_for_is_remembered(tmp_path):
+    request = plan.Request(("BTC",), settings=("epochs=2",), out=str(tmp_path), jobs=3)
+    made = plan.make_plan(request, run_id="r", jobs=3, engine="papermill")
+    plan.open_run(made, resumed=False)
+    assert plan.earlier_request(str(tmp_path), "r") == request
+    with pytest.raises(RunError, match="--resume r goes on with it"):
+        plan.open_run(made, resumed=False)
