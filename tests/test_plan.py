@@ -40,7 +40,7 @@ def test_the_source_follows_from_what_is_asked_and_what_is_there(tmp_path, asked
 @pytest.mark.parametrize(("asked", "there"), [("auto", ["BTC"]), ("files", ["BTC"]), ("files", [])])
 def test_a_missing_file_is_named_where_files_are_needed(tmp_path, asked, there):
     found = {s: tmp_path / s if s in there else None for s in PARAMETERS}
-    with pytest.raises(RunError, match="ETH-USD.parquet"):
+    with pytest.raises(RunError, match=r"ETH-USD\.parquet"):
         plan.decide_source(asked, tmp_path, found, PARAMETERS)
 
 

@@ -8,7 +8,17 @@ from v8lib.feature import Feature, plain
 from v8lib.series import Segment, ema_reach, share
 from v8lib.windows import Array, decayed_sum
 
+SLOW_BARS = 48  # distances over at least as many bars are eased
 FLAT_UNITS = 0.01  # width added to Bollinger bands, in units of volatility
+
+
+def _eased(distance: Array, n_bars: int) -> Array:
+    """Return a distance over many bars with its large values drawn in, a short one as it is.
+
+    How far a market runs in a day or more differs from one month to the next far more than
+    how far it runs in an hour; unchanged, such columns leave the scale they were trained on.
+    """
+    return np.arcsinh(distance) if n_bars >= SLOW_BARS else distance
 
 
 def _returns() -> Iterable[Feature]:
@@ -17,32 +27,40 @@ def _returns() -> Iterable[Feature]:
             f"return_{w}",
             "returns",
             w + 1,
-            lambda s, w=w: (s.close - s.lag(s.close, w)) / (s.unit * w**0.5),
+            lambda s, w=w: _eased((s.close - s.lag(s.close, w)) / (s.unit * w**0.5), w),
         )
     for k in (1, 2, 3, 4):
         yield Feature(
-            f"return_lag_{k}", "returns", k + 2, lambda s, k=k: s.lag(s.returns, k) / s.unit
+            f"return_lag_{k}",
+            "returns",
+            k + 2,
+            lambda s, k=k: s.lag(s.returns, k) / s.unit,
         )
 
 
 def _trend() -> Iterable[Feature]:
+    # How far the close would have to go to be back at its average: positive below it. Pooled
+    # with the returns, a stretch of rising prices then does not look like a scaling error.
     for w in (8, 20, 50, 100, 200):
         yield Feature(
             f"sma_distance_{w}",
             "trend",
             w,
-            lambda s, w=w: (s.close - s.mean_close(w)) / (s.unit * w**0.5),
+            lambda s, w=w: _eased((s.mean_close(w) - s.close) / (s.unit * w**0.5), w),
         )
     for span in (3, 6, 12, 24, 48, 96):
         yield Feature(
             f"ema_distance_{span}",
             "trend",
             ema_reach(span) + 1,
-            lambda s, span=span: s.ema_gap(span) / (s.unit * span**0.5),
+            lambda s, span=span: _eased(-s.ema_gap(span) / (s.unit * span**0.5), 2 * span),
         )
     yield Feature("macd", "trend", ema_reach(26) + 1, lambda s: _macd(s) / s.unit)
     yield Feature(
-        "macd_histogram", "trend", ema_reach(26) + ema_reach(9), lambda s: _macd_gap(s) / s.unit
+        "macd_histogram",
+        "trend",
+        ema_reach(26) + ema_reach(9),
+        lambda s: _macd_gap(s) / s.unit,
     )
     for w in (8, 16, 48):
         yield plain(

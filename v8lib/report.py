@@ -57,13 +57,13 @@ def banner(symbol: str, source: Mapping[str, Any], gates: Sequence[Gate]) -> HTM
     if reasons:
         promotion = f"This model may not be promoted as it is: {'; '.join(reasons)}."
     minutes = source["interval_s"] / 60
-    period = f"{source['start'][:16]} to {source['end'][:16]} UTC".replace("T", " ")
+    start, end = (source[key][:16].replace("T", " ") for key in ("start", "end"))
     return HTML(
         f'<section class="v8-banner v8-{verdict}" aria-label="Verdict">'
         f"<p class='v8-verdict'>{escape(symbol)} {badge(verdict)}</p>"
         f"<p>{escape(promotion)}</p>"
         f"<p class='v8-source'>{escape(source_words(source))}; "
-        f"{source['n_bars']:,} bars of {minutes:g} min, {period}</p></section>"
+        f"{source['n_bars']:,} bars of {minutes:g} min, {start} to {end} UTC</p></section>"
     )
 
 

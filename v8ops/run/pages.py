@@ -62,7 +62,7 @@ def comparison_fragments(run_dir: Path) -> list[Markup]:
     main = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("main")
     for part in [*main.select("details.code"), *main.select("h1")]:
         part.decompose()
-    cells = main.select(".text_cell, .code")[2:]  # without title and what it reads and writes
+    cells = main.select(".text_cell, .code")[1:]  # without the title
     return [Markup(str(cell)) for cell in cells]
 
 
