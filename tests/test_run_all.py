@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -252,7 +251,3 @@ def test_help_answers_without_importing_anything_of_ours():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True
     )
     assert done.stdout.strip().splitlines()[-1] == "[]"
-
-
-def test_nothing_of_the_real_data_folder_is_needed():
-    assert not [p for p in Path(PROJECT / "v8lib").glob("*.py") if "shared" in p.read_text("utf-8")]

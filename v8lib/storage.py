@@ -6,12 +6,12 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from v8lib.errors import StoreError
+
+if TYPE_CHECKING:  # the runner writes JSON and does without numpy
+    from numpy.typing import NDArray
 
 
 def write_bytes(path: Path | str, content: bytes) -> Path:
@@ -63,19 +63,20 @@ def read_json(path: Path | str) -> Any:
         raise StoreError(f"{path} is not JSON: {error}") from None
 
 
-def arrays_bytes(arrays: Mapping[str, NDArray]) -> bytes:
+def arrays_bytes(arrays: "Mapping[str, NDArray]") -> bytes:
     """Return named arrays in safetensors form; the same arrays give the same bytes."""
+    import numpy as np
     from safetensors.numpy import save
 
     return save({name: np.asarray(array, order="C") for name, array in arrays.items()})
 
 
-def write_arrays(path: Path | str, arrays: Mapping[str, NDArray]) -> Path:
+def write_arrays(path: Path | str, arrays: "Mapping[str, NDArray]") -> Path:
     """Write named arrays as one safetensors file, atomically."""
     return write_bytes(path, arrays_bytes(arrays))
 
 
-def read_arrays(path: Path | str) -> dict[str, NDArray]:
+def read_arrays(path: Path | str) -> "dict[str, NDArray]":
     """Return the named arrays of a safetensors file.
 
     Raises
