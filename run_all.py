@@ -41,6 +41,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--run-id", metavar="ID", help="name of the run's folder (default: date, time, profile)")
     add("--out", metavar="DIR", help="where runs are written (default: reports/)")
+    add("--keep-latest", action="store_true", help="leave reports/latest where it points")
     add("--resume", metavar="RUN_ID", help="go on with a run; finished steps are not run again")
     options = parser.parse_args(arguments)
     if options.jobs is not None and options.jobs < 1:
@@ -94,7 +95,8 @@ def run(options: argparse.Namespace) -> int:
             ordered = {symbol: errors[symbol] for symbol in request.symbols}
             summary = write_summary(plan.run_dir, profile=request.profile, errors=ordered)
             failure = run_comparison(plan, display, env)
-        planning.point_latest(plan)
+        if not options.keep_latest:
+            planning.point_latest(plan)
     for name, symbol in summary["symbols"].items():
         sys.stdout.write(verdict_line(name, symbol, plan.run_dir) + "\n")
     if failure:

@@ -35,7 +35,7 @@ def prepare() -> None:
     """Make the run folder that the parameters cells point at."""
     shutil.rmtree(PROJECT / "reports" / INTERACTIVE, ignore_errors=True)
     command = [sys.executable, "run_all.py", "--profile", "smoke", "--source", "simulated"]
-    command += ["--symbols", *SYMBOLS, "--run-id", INTERACTIVE]
+    command += ["--symbols", *SYMBOLS, "--run-id", INTERACTIVE, "--keep-latest"]
     # One thread, as the parameters cells say: the last bits depend on it.
     command += ["--set", "threads=1"]
     done = subprocess.run(command, cwd=PROJECT, check=False)
