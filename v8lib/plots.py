@@ -134,7 +134,7 @@ def plot_reliability(
     axes.plot(table["confidence"], table["accuracy"], marker="o", ms=5, color=MODEL, label=name)
     _dress(axes, title, "mean confidence of the bin", "share that was right")
     axes.set(xlim=(low, high), ylim=(low, high))
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     return axes
 
 
