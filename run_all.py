@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     from v8ops.run import plan as planning
     from v8ops.run.progress import make_display
     from v8ops.run.steps import SYMBOL_STEPS
-    from v8ops.run.summary import verdict_line, write_summary
+    from v8ops.run.summary import mark_failed, verdict_line, write_summary
     from v8ops.run.supervise import only_runner, run_comparison, run_symbols, warm_parent
 
     request = make_request(options)
@@ -89,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     planning.open_run(plan, resumed=bool(options.resume))
     with only_runner(plan.run_dir):
+        planning.note_request(plan)
         display = make_display(request.symbols, len(SYMBOL_STEPS))
         with warm_parent(plan) as env, display:
             errors = run_symbols(plan, jobs, display, env)
@@ -101,8 +102,10 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(verdict_line(name, symbol, plan.run_dir) + "\n")
     if failure:
         sys.stdout.write(f"FAILED  {failure}\n")
-    sys.stdout.write(f"Report: {plan.run_dir / 'index.html'}\n")
-    return 1 if failure else summary["exit_status"]
+        mark_failed(plan.run_dir, summary)
+    if (plan.run_dir / "index.html").is_file():
+        sys.stdout.write(f"Report: {plan.run_dir / 'index.html'}\n")
+    return summary["exit_status"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,7 +26,7 @@ def test_the_state_comes_back_bit_for_bit(tmp_path):
 
 def test_a_checkpoint_of_another_training_is_refused_with_what_to_do(tmp_path):
     checkpoint.write_checkpoint(tmp_path, "mine", state(0.1), HISTORY)
-    with pytest.raises(TrainingError, match="other data or parameters: remove the folder"):
+    with pytest.raises(TrainingError, match="other data, parameters or code: remove the folder"):
         checkpoint.read_checkpoint(tmp_path, "yours")
 
 

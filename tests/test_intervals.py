@@ -155,3 +155,17 @@ def test_reliability_band_holds_the_accuracy_of_a_calibrated_forecast():
     assert (table["confidence"] < band["high"]).all()
     inside = (band["low"] <= table["accuracy"]) & (table["accuracy"] <= band["high"])
     assert inside.sum() >= 8  # 9.5 expected of ten
+
+
+def test_the_band_of_a_nearly_certain_model_stays_below_one():
+    """Skewed bins tell the band from its mirror image: rarely wrong, never more than right."""
+    rng = np.random.default_rng(5)
+    confidence = rng.uniform(0.95, 0.99, size=3_000)
+    probs = np.column_stack([confidence, (1 - confidence) / 2, (1 - confidence) / 2])
+    labels = (rng.random(3_000) > confidence).astype(int)
+    band = intervals.reliability_band(
+        probs, labels, n_bins=10, horizon_bars=1, reps=200, rng=np.random.default_rng(1)
+    )
+    centre = metrics.reliability_table(probs, labels, n_bins=10)["confidence"].to_numpy()
+    assert (band["high"] <= 1.0 + 1e-9).all()
+    assert (centre - band["low"] > band["high"] - centre).mean() > 0.5

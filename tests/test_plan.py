@@ -70,6 +70,7 @@ def test_what_was_asked_for_is_remembered(tmp_path):
     request = plan.Request(("BTC",), settings=("epochs=2",), out=str(tmp_path), jobs=3)
     made = plan.make_plan(request, run_id="r", jobs=3, engine="papermill")
     plan.open_run(made, resumed=False)
+    plan.note_request(made)
     assert plan.earlier_request(str(tmp_path), "r") == request
     with pytest.raises(RunError, match="--resume r goes on with it"):
         plan.open_run(made, resumed=False)

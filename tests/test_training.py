@@ -157,7 +157,7 @@ def test_a_finished_training_that_is_called_again_only_returns_its_result(tmp_pa
 )
 def test_a_checkpoint_of_other_settings_is_refused(interrupted, change):
     folder = interrupted(1, written=True)
-    with pytest.raises(TrainingError, match="other data or parameters"):
+    with pytest.raises(TrainingError, match="other data, parameters or code"):
         training.train_model(TRAIN, VALID, replace(SETTINGS, **change), checkpoint_dir=folder)
 
 
@@ -166,7 +166,7 @@ def test_a_checkpoint_of_other_data_is_refused(interrupted, part):
     folder = interrupted(1, written=True)
     arrays = [array.copy() for array in (*TRAIN, *VALID)]
     arrays[part].flat[0] = 2 if arrays[part].flat[0] != 2 else 1
-    with pytest.raises(TrainingError, match="other data or parameters"):
+    with pytest.raises(TrainingError, match="other data, parameters or code"):
         training.train_model(tuple(arrays[:2]), tuple(arrays[2:]), SETTINGS, checkpoint_dir=folder)
 
 

@@ -48,8 +48,8 @@ class Bundle:
         Raises
         ------
         BundleError
-            If the bars are of another length, too few for the longest look-back, or hold a gap
-            inside it.
+            If the bars are of another length, or fewer than `warmup_bars` stand unbroken at the
+            end. With fewer than the longest look-back the answer depends on the history given.
         """
         if bar_seconds(bars) != self.manifest["interval_s"]:
             raise BundleError(

@@ -52,7 +52,7 @@ def read_checkpoint(folder: Path | str, fingerprint: str) -> Checkpoint | None:
     state = read_json(folder / "checkpoint.json")
     if state["fingerprint"] != fingerprint:
         raise TrainingError(
-            f"{folder} holds an unfinished training with other data or parameters: "
+            f"{folder} holds an unfinished training with other data, parameters or code: "
             "remove the folder to start anew"
         )
     return Checkpoint(read_arrays(folder / state["arrays"]), state["history"])

@@ -81,8 +81,8 @@ def _share_row(name: str, decided: float, happened: float) -> Row:
     low, high = TARGET_SHARE
     met = low <= decided <= high
     why = (
-        f"The offsets were fitted on the calibration period and the market moved on: "
-        f"{name} happened on {happened:.1%} of the test bars."
+        f"{name} happened on {happened:.1%} of the test bars. The decision follows what the "
+        f"probabilities were before them, and these bars had others."
     )
     return Row(f"{name} predictions", "30-35 %", f"{decided:.1%}", met, "" if met else why)
 
@@ -97,8 +97,8 @@ def _confidence_row(test: Mapping[str, Any]) -> Row:
     )
     if confidence > high:
         why = (
-            f"This stretch of the market was easier than the target assumes: "
-            f"right on {right:.1%} of the bars."
+            f"The model was right on {right:.1%} of these bars: being less sure than that would "
+            f"be as wrong as being surer."
         )
     return Row("mean confidence", "70-75 %", f"{confidence:.1%}", met, "" if met else why)
 

@@ -1,4 +1,4 @@
-"""From probabilities to a decision: argmax, or offsets that emit each class a third of the time."""
+"""From probabilities to a decision: argmax, or offsets towards a third of the time each."""
 
 import numpy as np
 from numpy.typing import NDArray

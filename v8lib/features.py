@@ -51,7 +51,9 @@ def warmup_bars(table: Sequence[Feature]) -> int:
 def make_features(bars: pd.DataFrame, table: Sequence[Feature]) -> NDArray[np.float32]:
     """Return the features of every bar, shape (n_bars, n_features), float32, unscaled.
 
-    Rows whose look-back reaches past the start of their segment are NaN throughout.
+    Rows before `warmup_bars` of their segment are NaN throughout. From there on what is
+    measured against the reference window uses what the segment has of it, so the same bar
+    has other values after a short history than after `lookback_bars`.
 
     Parameters
     ----------

@@ -83,12 +83,13 @@ def feature_normalization(
     # Not max(): a NaN must win, and max() keeps whichever comes first.
     value = float(np.max([pooled, on_train.max()]))
     worst = names[int(np.argmax(np.nan_to_num(on_train, nan=np.inf)))]
+    furthest = "all features pooled on test" if pooled >= on_train.max() else f"{worst} on train"
     return _gate(
         "feature_normalization",
         value,
         value < MAX_MEAN,
         f"|mean| < {MAX_MEAN} and |std - 1| < {MAX_STD_ERROR}",
-        f"furthest on train: {worst}",
+        f"furthest: {furthest}",
     )
 
 

@@ -200,4 +200,5 @@ def reliability_band(
     confidence = np.bincount(bins, weights=probs.max(axis=1), minlength=n_bins)
     used = counts > 0
     centre = confidence[used] / counts[used]
-    return pd.DataFrame({"low": centre + low[used], "high": centre + high[used]})
+    # The residual is confidence minus right, so accuracy is confidence minus residual.
+    return pd.DataFrame({"low": centre - high[used], "high": np.minimum(centre - low[used], 1.0)})

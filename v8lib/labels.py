@@ -120,7 +120,7 @@ def _trailing_tercile(
 def _horizon_sigma(path: NDArray[np.float64], horizon_bars: int) -> NDArray[np.float64]:
     """Return the EWMA volatility of one bar times sqrt(horizon); NaN while it warms up."""
     decay = 1.0 - 2.0 / (SIGMA_SPAN + 1.0)
-    reach = 8 * SIGMA_SPAN  # older weights are below 1e-7
+    reach = 8 * SIGMA_SPAN  # older weights are about 1e-7
     variance = (1.0 - decay) * decayed_sum(np.diff(path, prepend=path[:1]) ** 2, decay, reach)
     variance[:reach] = np.nan
     sigma = np.sqrt(variance * horizon_bars)

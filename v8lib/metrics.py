@@ -151,9 +151,7 @@ def score_table(
         "mcc": matthews(decisions, labels),
         "direction_accuracy": direction_accuracy(probs, labels),
         "actionable_share": float(acting.mean()),
-        "actionable_accuracy": accuracy(decisions[acting], labels[acting])
-        if acting.any()
-        else None,
+        "actionable_accuracy": accuracy(top[acting], labels[acting]) if acting.any() else None,
         "actionable_mean_confidence": float(confidence[acting].mean()) if acting.any() else None,
     }
 

@@ -15,8 +15,8 @@ FLAT_UNITS = 0.01  # width added to Bollinger bands, in units of volatility
 def _eased(distance: Array, n_bars: int) -> Array:
     """Return a distance over many bars with its large values drawn in, a short one as it is.
 
-    How far a market runs in a day or more differs from one month to the next far more than
-    how far it runs in an hour; unchanged, such columns leave the scale they were trained on.
+    How far a market runs in many bars differs from one month to the next far more than how
+    far it runs in a few; unchanged, such columns leave the scale they were trained on.
     """
     return np.arcsinh(distance) if n_bars >= SLOW_BARS else distance
 

@@ -46,7 +46,7 @@ def features_moved(
     """
     moved: set[int] = set()
     for cut in cuts:
-        first = max(0, cut + 1 - warmup_bars(table) - PROBE_BARS)
+        first = max(0, cut + 1 - max(f.lookback_bars for f in table) - PROBE_BARS)
         window = bars.iloc[first : cut + 1 + PROBE_BARS]
         n_past = cut + 1 - first
         reference = make_features(window, table)[:n_past]
@@ -84,9 +84,19 @@ def probe_lookahead(
         How many cuts.
     rng : numpy Generator
         Draws cuts and futures.
+
+    Raises
+    ------
+    SplitError
+        If no unbroken run of bars is long enough.
     """
-    earliest = warmup_bars(table) + PROBE_BARS
-    cuts = np.sort(rng.integers(earliest, len(bars) - PROBE_BARS, size=n_cuts))
+    warmup = warmup_bars(table) + PROBE_BARS
+    runs = segment_slices(epoch_seconds(bars), bar_seconds(bars))
+    # A bar must follow in the same run, or there is no future to change.
+    allowed = np.concatenate([np.arange(r.start + warmup, r.stop - 1) for r in runs])
+    if not len(allowed):
+        raise SplitError(f"no {warmup} bars in a row without a gap: the future cannot be probed")
+    cuts = np.sort(rng.choice(allowed, size=n_cuts))
     moved = features_moved(bars, with_canary(table), cuts.tolist(), rng)
     return [name for name in moved if name != CANARY], CANARY in moved
 

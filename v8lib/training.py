@@ -24,6 +24,7 @@ from v8lib.inversion import invert_focal, softmax
 from v8lib.losses import balanced_class_weights, focal_loss
 from v8lib.metrics import log_loss
 from v8lib.model import V8TradingNet, predict_logits
+from v8lib.provenance import library_sha256
 from v8lib.seeds import stream, torch_seed
 
 WARMUP_SHARE = 0.05  # of all steps, before the cosine begins
@@ -100,7 +101,8 @@ def train_model(
 def _fingerprint(
     train: tuple[NDArray, NDArray], valid: tuple[NDArray, NDArray], settings: TrainingSettings
 ) -> str:
-    digest = hashlib.sha256(repr(sorted(asdict(settings).items())).encode())
+    code = f"{library_sha256()} {torch.__version__}"  # half a training of each would be neither
+    digest = hashlib.sha256(repr((code, sorted(asdict(settings).items()))).encode())
     for array in (*train, *valid):
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()

@@ -15,8 +15,6 @@ from v8lib.errors import ParameterError, RunError, V8Error
 from v8lib.storage import read_json, write_json
 from v8ops.run.steps import PARAMS, PROJECT
 
-SOURCES = ("auto", "files", "simulated")
-PROFILES = ("smoke", "default", "full")
 RUN_FILE = "run.json"
 RUN_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
@@ -221,7 +219,7 @@ def clean_env(**extra: str) -> dict[str, str]:
 
 
 def open_run(plan: Plan, *, resumed: bool) -> None:
-    """Create the run's folder and note in it what was asked for.
+    """Create the run's folder.
 
     Raises
     ------
@@ -232,9 +230,14 @@ def open_run(plan: Plan, *, resumed: bool) -> None:
         raise RunError(f"run {plan.run_id} exists: --resume {plan.run_id} goes on with it")
     try:
         plan.run_dir.mkdir(parents=True, exist_ok=True)
-        write_json(plan.run_dir / RUN_FILE, asdict(plan.request))
+        (plan.run_dir / ".lock").touch()
     except OSError as error:
         raise RunError(f"cannot write to {plan.run_dir}: {error.strerror}") from None
+
+
+def note_request(plan: Plan) -> None:
+    """Note in the run's folder what was asked for; the caller holds its lock."""
+    write_json(plan.run_dir / RUN_FILE, asdict(plan.request))
 
 
 def earlier_request(out: str | None, run_id: str) -> Request:

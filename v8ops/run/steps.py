@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,12 @@ class Manifest:
             "error": error,
         }
         write_json(self.path, {"steps": self.steps})
+
+    def begin(self, name: str, mark: str) -> None:
+        """Record that a step starts; what an attempt with another fingerprint left is dropped."""
+        if self.steps.get(name, {}).get("fingerprint", mark) != mark:
+            shutil.rmtree(self.path.parent / "checkpoint", ignore_errors=True)
+        self.write(name, "running", mark, 0.0)
 
     @property
     def seconds(self) -> dict[str, float]:

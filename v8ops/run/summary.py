@@ -9,7 +9,7 @@ from v8lib.provenance import git_commit
 from v8lib.storage import read_json, write_json
 from v8ops.run.steps import Manifest
 
-OK, STEP_FAILED, BAD_INPUT, GATE_FAILED = 0, 1, 2, 3
+OK, STEP_FAILED, GATE_FAILED = 0, 1, 3
 SCHEMA = Path(__file__).with_name("summary.schema.json")
 FROM_VERDICT = ("source", "test", "baselines", "bayes", "temperature", "gates", "bundle")
 
@@ -40,6 +40,12 @@ def write_summary(
     check_summary(summary)
     write_json(run_dir / "summary.json", summary)
     return summary
+
+
+def mark_failed(run_dir: Path, summary: dict[str, Any]) -> None:
+    """Let a summary say that a step failed after it was written."""
+    summary["exit_status"] = STEP_FAILED
+    write_json(run_dir / "summary.json", summary)
 
 
 def symbol_summary(folder: Path, error: str | None) -> dict[str, Any]:

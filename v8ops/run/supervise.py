@@ -221,7 +221,9 @@ def _epoch(plan: Plan, symbol: str) -> tuple[int, int]:
 def _ended(worker: Worker, plan: Plan) -> str | None:
     """Return what went wrong with a worker that has ended."""
     crash = _crash(worker)
-    return Manifest(plan.run_dir / worker.name).error or crash
+    # Status 1 is a step that failed in this attempt; anything else leaves older entries.
+    told = Manifest(plan.run_dir / worker.name).error if worker.process.returncode == 1 else None
+    return told or crash
 
 
 def _crash(worker: Worker) -> str | None:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import v8lib  # noqa: F401 - first: it keeps a slow import out of everything below
-from v8lib.storage import read_json, write_json
+from v8lib.storage import read_json
 from v8ops.run.execute import NotebookFailed, execute
 from v8ops.run.pages import write_index
 from v8ops.run.render import render_page
 from v8ops.run.steps import COMPARE, Manifest, Step, fingerprint
-from v8ops.run.summary import STEP_FAILED
+from v8ops.run.summary import mark_failed
 
 
 def say(**event: Any) -> None:
@@ -53,6 +53,7 @@ def run_symbol(job: Mapping[str, Any]) -> int:
         if manifest.is_done(name, mark):
             say(event="skipped", symbol=symbol, step=name)
             continue
+        manifest.begin(name, mark)
         say(event="started", symbol=symbol, step=name)
         began = time.perf_counter()
         try:
@@ -75,8 +76,7 @@ def run_comparison(job: Mapping[str, Any]) -> int:
     summary = read_json(folder / "summary.json")
     code = _compare(job, folder) if any("test" in s for s in summary["symbols"].values()) else 0
     if code:
-        summary["exit_status"] = STEP_FAILED
-        write_json(folder / "summary.json", summary)
+        mark_failed(folder, summary)
     write_index(folder, summary, banner=job["banner"], parameters=job["symbol_parameters"])
     return code
 

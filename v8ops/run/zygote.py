@@ -118,17 +118,20 @@ class Server:
             return
         request, self.buffers[client] = json.loads(self.buffers[client]), b""
         inherited = [self.listener.fileno(), *(c.fileno() for c in self.kernels)]
+        inherited += [kernel for kernels in self.kernels.values() for kernel in kernels]
         pid = fork_kernel(request, inherited)
-        self.kernels[client].append(pid)
+        self.kernels[client].append(os.pidfd_open(pid))
         client.sendall(json.dumps({"pid": pid}).encode() + b"\n")
 
     def forget(self, client: socket.socket) -> None:
         """Kill a client's kernels and close its connection."""
-        for pid in self.kernels.pop(client):
+        for kernel in self.kernels.pop(client):  # handles: a number may be another's by now
             try:
-                os.kill(pid, signal.SIGKILL)
+                signal.pidfd_send_signal(kernel, signal.SIGKILL)
             except ProcessLookupError:
-                continue  # the kernel ended by itself, as it should
+                pass  # the kernel ended by itself, as it should
+            finally:
+                os.close(kernel)
         del self.buffers[client]
         self.selector.unregister(client)
         client.close()
