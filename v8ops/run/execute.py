@@ -12,7 +12,8 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-SOCKET_VARIABLE = "V8_ZYGOTE_SOCKET"  # set where a parent of forked kernels is running
+from v8ops.run.steps import SOCKET_VARIABLE
+
 PAPERMILL, FORK = "v8-papermill", "v8-fork"
 CELL_TIMEOUT_S = 3_600
 START_TIMEOUT_S = 120

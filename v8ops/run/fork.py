@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
-from v8ops.run.execute import SOCKET_VARIABLE
+from v8ops.run.steps import SOCKET_VARIABLE
 
 CONNECT_TRIES, CONNECT_WAIT_S = 600, 0.1  # the zygote may still be importing
 

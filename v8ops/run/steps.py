@@ -18,6 +18,7 @@ PARAMS = PROJECT / "params"
 
 SYMBOL_STEPS = ("01_prepare_data", "02_train", "03_calibrate", "04_diagnose")
 COMPARE = "05_compare_symbols"
+SOCKET_VARIABLE = "V8_ZYGOTE_SOCKET"  # set where a parent of forked kernels is running
 SECONDS_NAMES = dict(zip(SYMBOL_STEPS, ("prepare", "train", "calibrate", "diagnose"), strict=True))
 PATHS = ("run_dir", "models_dir", "data_path")  # where things lie, not what they are
 

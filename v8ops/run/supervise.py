@@ -14,10 +14,9 @@ from v8lib.errors import RunError, StoreError
 from v8lib.storage import read_json, write_json
 from v8ops.run.plan import Plan, clean_env
 from v8ops.run.progress import Display
-from v8ops.run.steps import COMPARE, PROJECT, Manifest, symbol_steps
+from v8ops.run.steps import COMPARE, PROJECT, SOCKET_VARIABLE, Manifest, symbol_steps
 
 POLL_S = 0.5
-SOCKET_VARIABLE = "V8_ZYGOTE_SOCKET"  # as execute.py reads it
 
 
 class Worker:
