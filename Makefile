@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) bootstrap.py
 
-.PHONY: run test lab lint notebooks clean
+.PHONY: run test lab lint notebooks proof clean
 
 run:  ## train and report BTC, ETH and SOL
 	$(BOOTSTRAP) run $(ARGS)
@@ -18,6 +18,9 @@ lint:  ## ruff over code and notebooks, and the notebook rules
 
 notebooks:  ## run the notebooks again with their smoke values and store the outputs
 	$(BOOTSTRAP) notebooks
+
+proof:  ## the long proof, about an hour; writes docs/proof.md (ARGS="--data DIR" for real bars)
+	$(BOOTSTRAP) proof $(ARGS)
 
 clean:  ## remove what can be made again; data/, reports/ and models/ stay
 	$(PYTHON) bootstrap.py clean

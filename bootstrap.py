@@ -1,6 +1,6 @@
 """Build .venv once and do one job in it; needs nothing but Python's standard library.
 
-    python bootstrap.py run|test|lab|lint|notebooks|clean [arguments of the job]
+    python bootstrap.py run|test|lab|lint|notebooks|proof|clean [arguments of the job]
 
 The environment comes from pyproject.toml (ranges) and constraints.txt (the exact set that was
 tested). A stamp of both files is left in .venv, so the second call starts at once. On Linux
@@ -18,7 +18,14 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent
 VENV = PROJECT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-EXTRAS = {"run": [], "lab": ["lab"], "test": ["test"], "lint": ["test"], "notebooks": ["test"]}
+EXTRAS = {
+    "run": [],
+    "lab": ["lab"],
+    "test": ["test"],
+    "lint": ["test"],
+    "notebooks": ["test"],
+    "proof": [],
+}
 REBUILT = (".pytest_cache", ".ruff_cache", ".hypothesis", "build", ".venv")
 
 
@@ -101,6 +108,11 @@ def notebooks(_: list[str]) -> None:
     call([PYTHON, "-m", "v8ops.run.notebooks", "refresh"])
 
 
+def proof(arguments: list[str]) -> None:
+    """Measure what the suite claims of itself and write docs/proof.md."""
+    call([PYTHON, "-m", "v8ops.proof", *arguments])
+
+
 def clean() -> None:
     """Remove what can be made again."""
     for name in REBUILT:
@@ -121,7 +133,9 @@ def main(arguments: list[str]) -> None:
     if job not in EXTRAS:
         raise SystemExit(f"usage: bootstrap.py {'|'.join([*EXTRAS, 'clean'])}")
     install(EXTRAS[job])
-    {"run": run, "test": test, "lab": lab, "lint": lint, "notebooks": notebooks}[job](arguments[1:])
+    jobs = {"run": run, "test": test, "lab": lab, "lint": lint}
+    jobs |= {"notebooks": notebooks, "proof": proof}
+    jobs[job](arguments[1:])
 
 
 if __name__ == "__main__":

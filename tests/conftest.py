@@ -1,10 +1,13 @@
 """Shared by all tests, made once: a simulated market and what each step makes of it."""
 
+import os
 import sys
 
 sys.modules.setdefault("rfc3987_syntax", None)
+for library in ("OMP", "MKL", "OPENBLAS"):  # as a run does; threads that wait for cores take ages
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-# The line above must run before anything imports jsonschema, hence the late imports.
+# The lines above must run before anything imports jsonschema or numpy, hence the late imports.
 # ruff: noqa: E402
 from pathlib import Path
 
@@ -14,7 +17,19 @@ import pytest
 import torch
 from hypothesis import settings
 
-from v8lib import calibration, features, labels, market, model, runtime, scaling, seeds, splits
+from v8lib import (
+    calibration,
+    features,
+    labels,
+    market,
+    model,
+    numpy_net,
+    preparation,
+    runtime,
+    scaling,
+    seeds,
+    splits,
+)
 
 settings.register_profile(
     "suite", deadline=None, max_examples=40, derandomize=True, database=None, print_blob=False
@@ -133,18 +148,51 @@ def random_net():
 
 @pytest.fixture(scope="session")
 def make_runtime(random_net, scaler):
-    def build(normalization="adaptive", inverse_temperature=1.3):
-        net = random_net(len(scaler.names), normalization)
-        weights = {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
-        return runtime.Runtime(
-            weights,
-            normalization,
-            scaler,
-            calibration.Calibration(
-                2.0, 0.1, np.array([1.1, 0.9, 1.0]), inverse_temperature, np.array([0.3, 0.4, 0.3])
-            ),
-            np.array([0.05, -0.1, 0.05]),
-            0.6,
-        )
+    """A model of one net per seed, each with its own inverse temperature."""
+
+    def build(normalization="adaptive", inverse_temperature=1.3, seeds=(3,)):
+        members = []
+        for k, seed in enumerate(seeds):
+            net = random_net(len(scaler.names), normalization, seed)
+            weights = {name: tensor.numpy().copy() for name, tensor in net.state_dict().items()}
+            fitted = calibration.Calibration(
+                2.0,
+                0.1,
+                np.array([1.1, 0.9, 1.0]),
+                inverse_temperature * (1.0 + 0.1 * k),
+                np.array([0.3, 0.4, 0.3]),
+            )
+            members.append(runtime.Member(numpy_net.NumpyNet(weights, normalization), fitted))
+        return runtime.Runtime(tuple(members), scaler, np.array([0.05, -0.1, 0.05]), 0.6)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def steps():
+    """The suite's own steps, with two test folds."""
+    return preparation.default_steps(
+        exclude_families=(),
+        clip_sigma=8.0,
+        labels={
+            "scheme": "trailing_tercile",
+            "horizon_bars": HORIZON_BARS,
+            "window_bars": 2_880,
+            "threshold_bps": 10.0,
+            "sigmas": 0.43,
+        },
+        splits={
+            "horizon_bars": HORIZON_BARS,
+            "train_share": 0.6,
+            "valid_share": 0.1,
+            "calib_share": 0.1,
+            "n_folds": 2,
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def prepared(simulated, steps):
+    return preparation.prepare(
+        simulated.bars, steps, lambda cut: market.posterior(simulated, cut, HORIZON_BARS)
+    )

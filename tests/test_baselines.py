@@ -1,8 +1,12 @@
+import sys
+
 import numpy as np
 import pytest
 
-from v8lib import baselines, metrics
+from v8lib import baselines, boosting, metrics
+from v8lib.errors import TrainingError
 
+ALWAYS = ["climatology", "volatility_only", "logistic", "gradient_boosting"]
 COLUMNS = [("a", "returns"), ("b", "trend"), ("c", "volatility"), ("d", "time")]
 
 
@@ -19,10 +23,14 @@ def test_rows():
     return rows(1_500, seed=4)
 
 
+def fit(*folds, seed=0, with_lightgbm=False):
+    return baselines.fit_baselines(folds, COLUMNS, seed=seed, with_lightgbm=with_lightgbm)
+
+
 @pytest.fixture(scope="module")
 def fitted(test_rows):
     splits = baselines.Splits(rows(3_000, 1), rows(800, 2), rows(800, 3), test_rows[0])
-    return baselines.fit_baselines(splits, COLUMNS, seed=0)
+    return fit(splits, with_lightgbm=True)
 
 
 def test_climatology_is_the_class_frequencies():
@@ -31,7 +39,7 @@ def test_climatology_is_the_class_frequencies():
 
 
 def test_every_baseline_gives_probabilities_for_every_row(fitted, test_rows):
-    assert list(fitted) == ["climatology", "volatility_only", "logistic", "gradient_boosting"]
+    assert list(fitted) == [*ALWAYS, "lightgbm"]
     for probs in fitted.values():
         assert probs.shape == (len(test_rows[1]), 3)
         np.testing.assert_allclose(probs.sum(axis=1), 1.0, atol=1e-9)
@@ -42,6 +50,7 @@ def test_what_sees_the_signal_beats_climatology_and_what_does_not_cannot(fitted,
     loss = {name: metrics.log_loss(probs, test_rows[1]) for name, probs in fitted.items()}
     assert loss["logistic"] < loss["climatology"] - 0.2
     assert loss["gradient_boosting"] < loss["climatology"] - 0.2
+    assert loss["lightgbm"] < loss["climatology"] - 0.2
     # Two columns of noise move the loss by about one in a thousand.
     assert loss["volatility_only"] == pytest.approx(loss["climatology"], abs=0.01)
 
@@ -53,7 +62,7 @@ def test_volatility_only_ignores_the_other_families(test_rows):
         baselines.Splits(rows(1_500, 1), rows(500, 2), rows(500, 3), features)
         for features in (test_rows[0], changed)
     ]
-    first, second = (baselines.fit_baselines(s, COLUMNS, seed=0) for s in splits)
+    first, second = (fit(s) for s in splits)
     np.testing.assert_array_equal(first["volatility_only"], second["volatility_only"])
     assert np.abs(first["logistic"] - second["logistic"]).max() > 0.1
 
@@ -61,7 +70,7 @@ def test_volatility_only_ignores_the_other_families(test_rows):
 def test_pure_noise_is_not_given_confidence():
     noise = [rows(n, seed, signal=0.0) for n, seed in ((1_500, 1), (600, 2), (600, 3))]
     test_features, labels = rows(1_500, 4, signal=0.0)
-    fitted = baselines.fit_baselines(baselines.Splits(*noise, test_features), COLUMNS, seed=0)
+    fitted = fit(baselines.Splits(*noise, test_features), with_lightgbm=True)
     for probs in fitted.values():
         # ln 3 = 1.0986 is knowing nothing; a little is lost to noise.
         assert metrics.log_loss(probs, labels) < 1.12
@@ -69,8 +78,53 @@ def test_pure_noise_is_not_given_confidence():
 
 def test_the_same_seed_gives_the_same_trees(test_rows):
     splits = baselines.Splits(rows(900, 1), rows(300, 2), rows(300, 3), test_rows[0])
-    first, again = (baselines.fit_baselines(splits, COLUMNS, seed=3) for _ in range(2))
-    assert first["gradient_boosting"].tobytes() == again["gradient_boosting"].tobytes()
+    first, again = (fit(splits, seed=3, with_lightgbm=True) for _ in range(2))
+    for name in ("gradient_boosting", "lightgbm"):
+        assert first[name].tobytes() == again[name].tobytes()
+
+
+def test_each_fold_predicts_its_own_test_rows_and_they_stand_in_order(test_rows):
+    """The second fold's train says the opposite of the first's."""
+    train = rows(900, 1)
+    against = (train[0], 2 - train[1])
+    parts = [(train, test_rows[0][:40]), (against, test_rows[0][40:100])]
+    folds = [baselines.Splits(t, t, t, features) for t, features in parts]
+    together = fit(*folds)
+    for k, rows_of_fold in enumerate((slice(40), slice(40, 100))):
+        alone = fit(folds[k])
+        for name in ALWAYS:
+            np.testing.assert_array_equal(together[name][rows_of_fold], alone[name])
+    assert len(together["logistic"]) == 100
+
+
+def test_lightgbm_joins_only_when_it_is_asked_for(test_rows, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    splits = baselines.Splits(rows(300, 1), rows(200, 2), rows(200, 3), test_rows[0])
+    assert list(fit(splits)) == ALWAYS
+    with pytest.raises(TrainingError, match="with_lightgbm=false"):
+        fit(splits, with_lightgbm=True)
+
+
+@pytest.mark.parametrize("learner", [boosting.histogram_trees, boosting.lightgbm_trees])
+def test_trees_get_the_temperature_of_calib(test_rows, learner):
+    """Labels of calib that are half noise ask for softer trees than honest ones."""
+    honest, mixed = rows(800, 3), rows(800, 3)
+    mixed[1][::2] = np.random.default_rng(0).integers(3, size=400)
+    train, valid = rows(3_000, 1), rows(800, 2)
+    sharp, soft = (
+        baselines.calibrated(learner, baselines.Splits(train, valid, c, test_rows[0]), 0)
+        for c in (honest, mixed)
+    )
+    assert soft.max(axis=1).mean() < sharp.max(axis=1).mean() - 0.05
+    assert (soft.argmax(axis=1) == sharp.argmax(axis=1)).all()
+
+
+def test_a_learner_without_skill_on_calib_says_the_class_frequencies(test_rows):
+    train, calib = rows(900, 1), rows(800, 3)
+    opposite = (calib[0], 2 - calib[1])
+    splits = baselines.Splits(train, rows(300, 2), opposite, test_rows[0])
+    expected = np.tile(baselines.climatology(train[1]), (len(test_rows[1]), 1))
+    np.testing.assert_array_equal(fit(splits)["logistic"], expected)
 
 
 def test_scores_measure_skill_against_climatology(fitted, test_rows):

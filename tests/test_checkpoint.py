@@ -69,3 +69,21 @@ def test_removing_a_checkpoint_leaves_what_is_not_its_own(tmp_path):
     checkpoint.write_checkpoint(tmp_path, "f", state(1.0), HISTORY)
     checkpoint.remove_checkpoint(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_checkpoints_of_a_walk_are_removed_together_and_nothing_else_is(tmp_path):
+    (tmp_path / "fold_0_net_9").mkdir()
+    (tmp_path / "fold_0_net_9" / "notes.txt").write_text("mine")
+    for name in ("fold_0_net_0", "fold_0_net_1", "fold_11_net_0", "other"):
+        checkpoint.write_checkpoint(tmp_path / name, "f", state(1.0), HISTORY)
+    checkpoint.remove_checkpoints(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fold_0_net_9", "other"]
+    assert checkpoint.read_checkpoint(tmp_path / "other", "f").history == HISTORY
+
+
+def test_a_walk_without_leftovers_leaves_no_folder(tmp_path):
+    folder = tmp_path / "training"
+    checkpoint.write_checkpoint(folder / "fold_0_net_0", "f", state(1.0), HISTORY)
+    checkpoint.remove_checkpoints(folder)
+    assert not folder.exists()
+    checkpoint.remove_checkpoints(folder)  # removing what is gone is no error

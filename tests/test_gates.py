@@ -1,95 +1,23 @@
 import numpy as np
 import pytest
+from gate_cases import (
+    ALTERNATING,
+    GATES,
+    LOGITS,
+    NAN_INPUTS,
+    PROBS,
+    broken,
+    excess,
+    normalization,
+    parity,
+)
 
 from v8lib import gates, inversion, market, metrics, model, scaling, storage
-from v8lib.intervals import CalibrationExcess, Interval, skill_interval
-
-NAN = float("nan")
-ALTERNATING = np.tile(np.array([[1.0], [-1.0]], dtype=np.float32), (20, 2))
-LOGITS = np.array([[1.0, 0.0, -1.0], [0.5, -0.5, 0.0]])
-PROBS = inversion.softmax(LOGITS)
+from v8lib.intervals import Interval, skill_interval
 
 
-def excess(value, low, high):
-    return CalibrationExcess(0.03, 0.02, 0.04, Interval(value, low, high))
-
-
-def normalization(train, test):
-    return gates.feature_normalization(train, test, ["calm", "wild"])
-
-
-def broken(array, value=NAN):
-    out = np.array(array)
-    out.flat[1] = value
-    return out
-
-
-def parity(batch=PROBS, one_by_one=PROBS, torch_batch=PROBS):
-    return gates.single_row_parity(batch, one_by_one, torch_batch)
-
-
-GATES = {
-    "feature_normalization": (
-        lambda: normalization(ALTERNATING, ALTERNATING),
-        lambda: normalization(ALTERNATING + np.float32(0.2), ALTERNATING),
-    ),
-    "logit_range_healthy": (
-        lambda: gates.logit_range_healthy(LOGITS),
-        lambda: gates.logit_range_healthy(np.array([[0.0, 0.0, -15.0]])),
-    ),
-    "confidence_calibrated": (
-        lambda: gates.confidence_calibrated(PROBS),
-        lambda: gates.confidence_calibrated(
-            np.repeat([[0.995, 0.005, 0.0], [0.4, 0.3, 0.3]], [1, 9], axis=0)
-        ),
-    ),
-    "class_balanced": (
-        lambda: gates.class_balanced(np.repeat([0, 1, 2], [15, 25, 60])),
-        lambda: gates.class_balanced(np.repeat([0, 1, 2], [14, 30, 56])),
-    ),
-    "no_nan_inf": (
-        lambda: gates.no_nan_inf(features=ALTERNATING, logits=LOGITS),
-        lambda: gates.no_nan_inf(features=ALTERNATING, logits=broken(LOGITS, np.inf)),
-    ),
-    "skill": (
-        lambda: gates.skill(Interval(0.02, 0.001, 0.04)),
-        lambda: gates.skill(Interval(-0.02, -0.04, -0.001)),
-    ),
-    "calibration": (
-        lambda: gates.calibration(excess(0.005, -0.01, 0.019)),
-        lambda: gates.calibration(excess(0.04, 0.021, 0.06)),
-    ),
-    "single_row_parity": (parity, lambda: parity(one_by_one=PROBS + 2e-5)),
-    "no_lookahead": (
-        lambda: gates.no_lookahead([], True),
-        lambda: gates.no_lookahead(["return_1"], True),
-    ),
-    "shuffled_labels": (
-        lambda: gates.shuffled_labels(Interval(0.001, -0.01, 0.012)),
-        lambda: gates.shuffled_labels(Interval(0.02, 0.001, 0.04)),
-    ),
-}
-
-NAN_INPUTS = {
-    "feature_normalization on train": lambda: normalization(broken(ALTERNATING), ALTERNATING),
-    "feature_normalization on test": lambda: normalization(ALTERNATING, broken(ALTERNATING)),
-    "logit_range_healthy": lambda: gates.logit_range_healthy(broken(LOGITS)),
-    "confidence_calibrated": lambda: gates.confidence_calibrated(broken(PROBS)),
-    "no_nan_inf": lambda: gates.no_nan_inf(probs=broken(PROBS)),
-    "skill": lambda: gates.skill(Interval(NAN, NAN, NAN)),
-    "skill, value alone": lambda: gates.skill(Interval(NAN, 0.01, 0.02)),
-    "calibration": lambda: gates.calibration(excess(NAN, NAN, NAN)),
-    "calibration, value alone": lambda: gates.calibration(excess(NAN, 0.0, 0.01)),
-    "single_row_parity in the batch": lambda: parity(batch=broken(PROBS)),
-    "single_row_parity of one row": lambda: parity(one_by_one=broken(PROBS)),
-    "single_row_parity under torch": lambda: parity(torch_batch=broken(PROBS)),
-    "single_row_parity everywhere": lambda: parity(*[broken(PROBS)] * 3),
-    "shuffled_labels": lambda: gates.shuffled_labels(Interval(NAN, NAN, NAN)),
-}
-
-
-def test_all_ten_gates_are_tested():
-    assert len(GATES) == 10
+def test_all_seventeen_gates_are_tested():
+    assert len(GATES) == 17
     assert set(gates.BRIEF) < set(GATES)
     assert set(gates.MAY_BE_INCONCLUSIVE) < set(GATES)
 
@@ -120,7 +48,7 @@ def test_the_record_of_a_gate_is_strict_json_even_then(tmp_path, case):
 def test_infinity_never_passes(value):
     assert gates.logit_range_healthy(broken(LOGITS, value)).verdict == "fail"
     assert gates.confidence_calibrated(broken(PROBS, value)).verdict == "fail"
-    assert gates.no_nan_inf(logits=broken(LOGITS, value)).verdict == "fail"
+    assert gates.no_nan_inf({}, logits=broken(LOGITS, value)).verdict == "fail"
     assert parity(torch_batch=broken(PROBS, value)).verdict == "fail"
 
 
@@ -143,15 +71,46 @@ def test_skill_of_exactly_zero_is_no_skill(interval, verdict):
 
 def test_a_shrunken_feature_fails_and_is_named():
     train = ALTERNATING * np.array([1.0, 0.5], dtype=np.float32)
-    gate = normalization(train, ALTERNATING)
+    gate = normalization(ALTERNATING, train)
     assert gate.verdict == "fail"
     assert gate.value == pytest.approx(0.5)
     assert "wild" in gate.note
 
 
 def test_a_test_split_that_drifts_as_a_whole_fails():
-    assert normalization(ALTERNATING, ALTERNATING + np.float32(0.15)).verdict == "fail"
-    assert normalization(ALTERNATING, ALTERNATING * np.float32(1.2)).verdict == "fail"
+    assert normalization(ALTERNATING + np.float32(0.15), ALTERNATING).verdict == "fail"
+    assert normalization(ALTERNATING * np.float32(1.2), ALTERNATING).verdict == "fail"
+
+
+def test_the_worst_fold_is_judged_and_not_the_mean_of_folds():
+    shifted = ALTERNATING + np.float32(0.2)
+    gate = normalization(ALTERNATING, shifted, ALTERNATING - np.float32(0.2))
+    assert gate.verdict == "fail"
+    assert gate.value == pytest.approx(0.2)
+
+
+def test_a_value_a_feature_lacks_fails_though_no_row_has_it():
+    """Rows without a value are in no split, so only the count can tell."""
+    gate = gates.no_nan_inf({"volume_96": 3, "macd": 2}, logits=broken(LOGITS))
+    assert (gate.verdict, gate.value) == ("fail", 6.0)
+    assert gate.note == "logits: 1, volume_96: 3, macd: 2"
+    assert gates.no_nan_inf({"volume_96": 1}, logits=LOGITS).verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("agreement", "verdict"),
+    [(0.05, "fail"), (-0.05, "fail"), (1.0, "fail"), (0.049, "pass"), (-0.049, "pass")],
+)
+def test_shuffled_labels_that_agree_with_the_truth_control_nothing(agreement, verdict):
+    gate = gates.shuffled_labels(Interval(-0.01, -0.02, 0.0), agreement)
+    assert gate.verdict == verdict
+    assert f"{agreement:.3f}" in gate.note
+
+
+def test_a_gate_that_could_not_be_judged_fails_and_says_why():
+    gate = gates.not_judged("shifted_labels", "not run: a class is missing from train")
+    assert (gate.name, gate.verdict, gate.value) == ("shifted_labels", "fail", None)
+    assert gate.note == "not run: a class is missing from train"
 
 
 def test_raw_prices_fail_the_normalization_gate(market_bars):
@@ -163,7 +122,7 @@ def test_really_scaled_features_pass_the_normalization_gate(market_features, spl
     train, test = (
         scaling.apply_scaler(scaler, market_features[rows]) for rows in (split.train, split.test)
     )
-    gate = gates.feature_normalization(train, test, scaler.names)
+    gate = gates.feature_normalization([train], test, scaler.names)
     assert gate.value == pytest.approx(
         max(
             np.abs(train.mean(axis=0)).max(),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.metrics import matthews_corrcoef
+from sklearn.metrics import balanced_accuracy_score, f1_score, matthews_corrcoef, recall_score
 
 from v8lib import metrics
 
@@ -82,6 +82,49 @@ def test_matthews_equals_scikit_learn(labels, data):
     assert metrics.matthews(decisions, labels) == pytest.approx(expected, abs=1e-12)
 
 
+def test_balanced_accuracy_by_hand():
+    """DOWN right once in three times, UP always; HOLD never happened and does not count."""
+    decisions, labels = np.array([0, 1, 2, 2]), np.array([0, 0, 0, 2])
+    assert metrics.balanced_accuracy(decisions, labels) == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_balanced_accuracy_limits():
+    labels = np.array([0, 0, 0, 0, 1, 2])
+    assert metrics.balanced_accuracy(labels, labels) == 1.0
+    assert metrics.balanced_accuracy(np.zeros(6, int), labels) == pytest.approx(1 / 3)
+    assert metrics.balanced_accuracy((labels + 1) % 3, labels) == 0.0
+    assert metrics.balanced_accuracy(np.ones(3, int), np.zeros(3, int)) == 0.0
+
+
+@given(labels=classes, data=st.data())
+def test_balanced_accuracy_equals_the_macro_recall_of_scikit_learn(labels, data):
+    decisions = data.draw(hnp.arrays(np.int64, len(labels), elements=st.integers(0, 2)))
+    # The mean recall over classes that happened; for one class balanced_accuracy_score warns.
+    expected = recall_score(labels, decisions, labels=np.unique(labels), average="macro")
+    assert metrics.balanced_accuracy(decisions, labels) == pytest.approx(expected, abs=1e-12)
+    if set(decisions.tolist()) <= set(labels.tolist()) and len(set(labels.tolist())) > 1:
+        assert balanced_accuracy_score(labels, decisions) == pytest.approx(expected, abs=1e-12)
+
+
+def test_f1_by_hand():
+    """DOWN: right 1, decided 1, happened 3. HOLD: decided only. UP: right 1, decided 2, once."""
+    decisions, labels = np.array([0, 1, 2, 2]), np.array([0, 0, 0, 2])
+    assert metrics.f1_scores(decisions, labels) == pytest.approx([2 / 4, 0.0, 2 / 3])
+
+
+def test_f1_limits():
+    """HOLD is neither decided nor happened in the second case: 0/0, which scores 0."""
+    assert metrics.f1_scores(np.array([0, 1, 2]), np.array([0, 1, 2])) == [1.0, 1.0, 1.0]
+    assert metrics.f1_scores(np.array([0, 2]), np.array([0, 2])) == [1.0, 0.0, 1.0]
+
+
+@given(labels=classes, data=st.data())
+def test_f1_equals_scikit_learn(labels, data):
+    decisions = data.draw(hnp.arrays(np.int64, len(labels), elements=st.integers(0, 2)))
+    expected = f1_score(labels, decisions, labels=[0, 1, 2], average=None, zero_division=0.0)
+    assert metrics.f1_scores(decisions, labels) == pytest.approx(expected.tolist(), abs=1e-12)
+
+
 def test_direction_accuracy_by_hand():
     """Row 2 held and does not count; row 1 is right about DOWN, row 3 wrong."""
     assert metrics.direction_accuracy(PROBS, LABELS) == pytest.approx(0.5)
@@ -153,6 +196,8 @@ def test_score_table_of_three_rows():
     assert scores["mean_confidence"] == pytest.approx(0.6)
     assert scores["max_abs_logit"] == pytest.approx(-math.log(0.1))
     assert scores["decision_shares"] == pytest.approx([2 / 3, 1 / 3, 0.0])
+    assert scores["balanced_accuracy"] == 1.0
+    assert scores["f1"] == [1.0, 1.0, 0.0]
     assert scores["share_confidence_over_99"] == 0.0
     assert scores["actionable_share"] == pytest.approx(1 / 3)
     assert scores["actionable_accuracy"] == 1.0

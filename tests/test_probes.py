@@ -67,6 +67,30 @@ def test_cuts_are_drawn_where_features_have_values(market_bars, table, monkeypat
     assert max(seen) < len(market_bars)
 
 
+def test_another_future_leaves_the_past_alone_and_changes_every_column_after_it(market_bars):
+    window = market_bars.iloc[:900]
+    before = window.copy()
+    changed = probes.other_future(window, 700, np.random.default_rng(4))
+    assert window.equals(before), "the bars themselves are not touched"
+    assert changed.iloc[:700].equals(window.iloc[:700])
+    assert (changed.iloc[700:] != window.iloc[700:]).all(axis=None)
+    assert (changed.index == window.index).all()
+    assert (changed > 0.0).all(axis=None)
+
+
+def test_another_future_has_other_candles_and_not_only_another_path(market_bars):
+    """One path for all four prices would leave what a feature makes of one bar as it was."""
+    window = market_bars.iloc[:900]
+    changed = probes.other_future(window, 700, np.random.default_rng(4))
+    bodies = [np.log(b["close"] / b["open"]).iloc[700:].to_numpy() for b in (window, changed)]
+    assert np.abs(bodies[1] - bodies[0]).min() > 1e-9
+
+
+def test_the_last_bar_has_no_future_and_comes_back_as_it_is(market_bars):
+    window = market_bars.iloc[:50]
+    assert probes.other_future(window, 50, np.random.default_rng(0)).equals(window)
+
+
 def test_golden_bars_come_from_the_last_run_that_is_long_enough(market_bars):
     bars = market_bars.drop(market_bars.index[[2_000, 5_000]])
     assert probes.last_unbroken(bars, 900).index[-1] == market_bars.index[-1]

@@ -1,14 +1,22 @@
 import numpy as np
 import pytest
 
-from v8lib import sources, storage
+from v8lib import config, garch, market, sources, storage
 from v8lib.errors import BarsError, ParameterError
 
-MARKET = {"n_bars": 300, "interval_s": 60, "signal": 0.9, "decay": 0.7, "volatility": 1e-4}
+MARKET = {
+    "model": "momentum",
+    "n_bars": 300,
+    "interval_s": 60,
+    "signal": 0.9,
+    "decay": 0.7,
+    "volatility": 1e-4,
+}
 
 
-def simulated(symbol="BTC", seed=1):
-    return sources.open_source("simulated", symbol, data_path="", seed=seed, market=MARKET)
+def simulated(symbol="BTC", seed=1, model="momentum"):
+    settings = MARKET | {"model": model}
+    return sources.open_source("simulated", symbol, data_path="", seed=seed, market=settings)
 
 
 def test_a_file_is_opened_with_its_facts_and_has_no_known_posterior(tmp_path, market_bars):
@@ -21,8 +29,9 @@ def test_a_file_is_opened_with_its_facts_and_has_no_known_posterior(tmp_path, ma
     assert opened.posterior(np.zeros(50), 4).shape == (50, 0)
 
 
-def test_the_simulated_market_says_so_and_knows_its_posterior():
-    opened = simulated()
+@pytest.mark.parametrize("model", ["momentum", "garch"])
+def test_the_simulated_market_says_so_and_knows_its_posterior(model):
+    opened = simulated(model=model)
     assert opened.facts["kind"] == "simulated"
     assert opened.facts["path"] is None
     assert (opened.facts["n_bars"], opened.facts["interval_s"]) == (300, 60)
@@ -35,6 +44,33 @@ def test_the_fingerprint_follows_the_bars():
     assert simulated().facts == first.facts
     assert simulated(seed=2).facts["sha256"] != first.facts["sha256"]
     assert simulated(symbol="ETH").facts["sha256"] != first.facts["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("model", "known"), [("momentum", market.posterior), ("garch", garch.garch_posterior)]
+)
+def test_each_market_model_has_its_own_bars_and_its_own_posterior(model, known):
+    opened, threshold = simulated(model=model), np.full(300, 1e-4)
+    np.testing.assert_array_equal(
+        opened.posterior(threshold, 4), known(opened.market, threshold, 4)
+    )
+    other = {"momentum": "garch", "garch": "momentum"}[model]
+    assert opened.facts["sha256"] != simulated(model=other).facts["sha256"]
+
+
+def test_the_parameters_hold_every_setting_of_the_market(repo):
+    parameters = config.merge_parameters(
+        repo / "params",
+        profile="default",
+        symbol="BTC",
+        source="simulated",
+        settings=[("market_bars", 5_000), ("market_model", "garch"), ("market_signal", 0.25)],
+    )
+    settings = sources.market_settings(parameters)
+    assert set(settings) == set(MARKET)
+    opened = sources.open_simulated("BTC", seed=1, **settings)
+    assert isinstance(opened.market, garch.GarchMarket)
+    assert (len(opened.bars), opened.market.signal) == (5_000, 0.25)
 
 
 def test_a_source_that_is_none_of_the_two_is_refused():

@@ -3,65 +3,112 @@ import pytest
 
 from v8lib import storage, store
 from v8lib.errors import StoreError
+from v8lib.rows import Rows
 from v8lib.scaling import Scaler
+from v8lib.splits import SplitIndex
+
+FOLDS = [
+    SplitIndex(np.arange(0, 6), np.arange(7, 9), np.arange(10, 12), np.arange(14, 18)),
+    SplitIndex(np.arange(0, 8), np.arange(9, 12), np.arange(14, 16), np.arange(18, 20)),
+]
 
 
-def example_split(n=5):
+def example_rows(n=20, columns=3):
     rng = np.random.default_rng(0)
-    return store.Split(
+    return Rows(
         rng.normal(size=(n, 2)).astype(np.float32),
         rng.integers(3, size=n),
         np.arange(n) * 60,
-        rng.dirichlet([1.0, 1.0, 1.0], size=n),
+        np.arange(n),
+        rng.normal(size=n),
+        np.abs(rng.normal(size=n)),
+        np.abs(rng.normal(size=n)),
+        rng.dirichlet([1.0] * 3, size=n)[:, :columns],
     )
 
 
-def test_a_split_comes_back_with_the_same_bits_and_types(tmp_path):
-    saved = example_split()
-    path = store.save_split(tmp_path, "BTC", "calib", saved)
-    assert path == tmp_path / "BTC" / "splits" / "calib.safetensors"
-    loaded = store.load_split(tmp_path, "BTC", "calib")
-    for name, array in vars(saved).items():
-        assert getattr(loaded, name).tobytes() == array.tobytes()
-        assert getattr(loaded, name).dtype == array.dtype
+def assert_same_rows(first, second):
+    for name, array in vars(first).items():
+        assert getattr(second, name).tobytes() == array.tobytes(), name
+        assert getattr(second, name).dtype == array.dtype, name
+        assert getattr(second, name).shape == array.shape, name
 
 
-@pytest.mark.parametrize("columns", [0, 3])
-def test_a_split_without_a_known_posterior_comes_back_without_one(tmp_path, columns):
-    split = example_split()
-    empty = store.Split(split.features, split.labels, split.epoch_s, np.empty((0, columns)))
-    store.save_split(tmp_path, "BTC", "train", empty)
-    assert store.load_split(tmp_path, "BTC", "train").posterior.shape == (0, columns)
+def test_rows_come_back_with_the_same_bits_and_types(tmp_path):
+    saved = example_rows()
+    assert store.save_rows(tmp_path, "BTC", saved, FOLDS) == tmp_path / "BTC"
+    assert_same_rows(saved, store.load_rows(tmp_path, "BTC"))
 
 
-@pytest.mark.parametrize("name", store.SPLITS)
-def test_a_split_that_is_not_there_names_the_notebook_to_run(tmp_path, name):
-    with pytest.raises(StoreError, match=rf"{name}\.safetensors .*01_prepare_data\.ipynb first"):
-        store.load_split(tmp_path, "BTC", name)
+def test_rows_without_a_known_posterior_come_back_without_one(tmp_path):
+    store.save_rows(tmp_path, "BTC", example_rows(columns=0), FOLDS)
+    assert store.load_rows(tmp_path, "BTC").posterior.shape == (20, 0)
+    (first, _) = store.load_splits(tmp_path, "BTC", ["train"])
+    assert first["train"].posterior.shape == (6, 0)
+
+
+@pytest.mark.parametrize("n_folds", [1, 2, 12])
+def test_the_splits_of_every_fold_come_back_in_order(tmp_path, n_folds):
+    """Twelve, because as text fold 10 stands before fold 2."""
+    folds = [
+        SplitIndex(np.arange(k + 1), np.array([14]), np.array([15]), np.array([16 + k % 4]))
+        for k in range(n_folds)
+    ]
+    store.save_rows(tmp_path, "BTC", example_rows(), folds)
+    loaded = store.load_folds(tmp_path, "BTC")
+    assert len(loaded) == n_folds
+    for saved, found in zip(folds, loaded, strict=True):
+        for name, positions in vars(saved).items():
+            assert getattr(found, name).tolist() == positions.tolist()
+
+
+def test_a_split_is_the_rows_at_its_positions(tmp_path):
+    rows = example_rows()
+    store.save_rows(tmp_path, "BTC", rows, FOLDS)
+    loaded = store.load_splits(tmp_path, "BTC", ["valid", "calib"])
+    assert [sorted(fold) for fold in loaded] == [["calib", "valid"]] * 2
+    for fold, parts in zip(FOLDS, loaded, strict=True):
+        assert_same_rows(rows.at(fold.valid), parts["valid"])
+        assert_same_rows(rows.at(fold.calib), parts["calib"])
+
+
+@pytest.mark.parametrize("asked", [["train"], ["train", "valid", "calib"]])
+def test_test_is_not_given_to_who_does_not_ask_for_it(tmp_path, asked):
+    store.save_rows(tmp_path, "BTC", example_rows(), FOLDS)
+    for parts in store.load_splits(tmp_path, "BTC", asked):
+        assert set(parts) == set(asked)
+
+
+@pytest.mark.parametrize("load", [store.load_rows, store.load_folds])
+def test_rows_that_are_not_there_name_the_notebook_to_run(tmp_path, load):
+    with pytest.raises(StoreError, match=r"safetensors .*01_prepare_data\.ipynb first"):
+        load(tmp_path, "BTC")
 
 
 @pytest.mark.parametrize("name", ["val", "../test", ""])
 def test_only_the_four_splits_have_a_place(tmp_path, name):
+    store.save_rows(tmp_path, "BTC", example_rows(), FOLDS)
     with pytest.raises(StoreError, match="one of train, valid, calib, test"):
-        store.save_split(tmp_path, "BTC", name, example_split())
-    with pytest.raises(StoreError, match="one of train, valid, calib, test"):
-        store.load_split(tmp_path, "BTC", name)
+        store.load_splits(tmp_path, "BTC", ["train", name])
 
 
 def test_symbols_do_not_share_files(tmp_path):
-    store.save_split(tmp_path, "BTC", "train", example_split())
+    store.save_rows(tmp_path, "BTC", example_rows(), FOLDS)
     with pytest.raises(StoreError, match="does not exist"):
-        store.load_split(tmp_path, "ETH", "train")
+        store.load_splits(tmp_path, "ETH", ["train"])
 
 
-def test_a_scaler_comes_back_to_the_last_bit(tmp_path):
-    saved = Scaler(("a", "b"), np.array([1 / 3, -2e-9]), np.array([0.1, 7.0]), 8.0)
-    store.save_scaler(tmp_path, "BTC", saved)
-    loaded = store.load_scaler(tmp_path, "BTC")
-    assert loaded.names == saved.names
-    assert loaded.mean.tobytes() == saved.mean.tobytes()
-    assert loaded.scale.tobytes() == saved.scale.tobytes()
-    assert loaded.clip_sigma == saved.clip_sigma
+def test_scalers_come_back_to_the_last_bit_and_in_order(tmp_path):
+    saved = [
+        Scaler(("a", "b"), np.array([1 / 3, -2e-9]), np.array([0.1, 7.0]), 8.0),
+        Scaler(("a", "b"), np.array([2 / 3, 1e9]), np.array([1e-7, 0.7]), 8.0),
+    ]
+    store.save_scalers(tmp_path, "BTC", saved)
+    for first, second in zip(saved, store.load_scalers(tmp_path, "BTC"), strict=True):
+        assert second.names == first.names
+        assert second.mean.tobytes() == first.mean.tobytes()
+        assert second.scale.tobytes() == first.scale.tobytes()
+        assert second.clip_sigma == first.clip_sigma
 
 
 def test_facts_come_back_and_missing_ones_name_their_notebook(tmp_path):
@@ -69,24 +116,36 @@ def test_facts_come_back_and_missing_ones_name_their_notebook(tmp_path):
     assert store.load_facts(tmp_path, "BTC", "training", "02_train") == {"best_epoch": 3}
     with pytest.raises(StoreError, match=r"calibration\.json .*run 03_calibrate\.ipynb first"):
         store.load_facts(tmp_path, "BTC", "calibration", "03_calibrate")
-    with pytest.raises(StoreError, match=r"scaler\.json .*run 01_prepare_data\.ipynb first"):
-        store.load_scaler(tmp_path, "BTC")
+    with pytest.raises(StoreError, match=r"scalers\.json .*run 01_prepare_data\.ipynb first"):
+        store.load_scalers(tmp_path, "BTC")
 
 
-def test_weights_come_back_and_missing_ones_name_their_notebook(tmp_path):
-    saved = {"layers.0.weight": np.eye(2, dtype=np.float32)}
+def test_weights_of_every_net_come_back_in_their_place(tmp_path):
+    saved = [
+        [{"layers.0.weight": np.full((2, 2), 100 * k + j, np.float32)} for j in range(11)]
+        for k in range(2)
+    ]
     store.save_weights(tmp_path, "BTC", saved)
     loaded = store.load_weights(tmp_path, "BTC")
-    assert loaded["layers.0.weight"].tobytes() == saved["layers.0.weight"].tobytes()
+    assert [len(nets) for nets in loaded] == [11, 11]
+    for k, nets in enumerate(loaded):
+        for j, net in enumerate(nets):
+            assert list(net) == ["layers.0.weight"], "the net's own name is as it was"
+            assert net["layers.0.weight"].tobytes() == saved[k][j]["layers.0.weight"].tobytes()
+            assert net["layers.0.weight"].dtype == np.float32
+
+
+def test_missing_weights_name_their_notebook(tmp_path):
     with pytest.raises(StoreError, match=r"model\.safetensors .*run 02_train\.ipynb first"):
         store.load_weights(tmp_path, "ETH")
 
 
-def test_a_damaged_split_is_refused_by_name(tmp_path):
-    path = store.save_split(tmp_path, "BTC", "test", example_split())
+@pytest.mark.parametrize("name", ["rows", "folds"])
+def test_a_damaged_file_is_refused_by_name(tmp_path, name):
+    path = store.save_rows(tmp_path, "BTC", example_rows(), FOLDS) / f"{name}.safetensors"
     storage.write_bytes(path, path.read_bytes()[:-3])
-    with pytest.raises(StoreError, match=r"test\.safetensors is not a whole"):
-        store.load_split(tmp_path, "BTC", "test")
+    with pytest.raises(StoreError, match=rf"{name}\.safetensors is not a whole"):
+        store.load_splits(tmp_path, "BTC", ["test"])
 
 
 def test_bars_of_a_run_come_back_with_their_gaps(tmp_path, market_bars):

@@ -24,6 +24,8 @@ SETTINGS = training.TrainingSettings(
     focal_gamma=2.0,
     focal_alpha=0.25,
     label_smoothing=0.1,
+    aux_volatility_weight=0.0,
+    aux_return_weight=0.0,
     epochs=4,
     patience_epochs=4,
     batch_size=64,
@@ -33,6 +35,10 @@ SETTINGS = training.TrainingSettings(
     seed=11,
     symbol="BTC",
 )
+
+
+TARGETS = np.random.default_rng(5).normal(size=(500, 2)).astype(np.float32)
+WITH_TARGETS = replace(SETTINGS, aux_volatility_weight=0.1, aux_return_weight=0.03)
 
 
 def assert_same_bits(first, second):
@@ -62,7 +68,7 @@ def scripted_losses(monkeypatch):
 def interrupted(monkeypatch, tmp_path):
     """Run a training that dies after an epoch, before or after its checkpoint is on disk."""
 
-    def run(epoch, *, written, settings=SETTINGS):
+    def run(epoch, *, written, settings=SETTINGS, targets=None):
         real = training.write_checkpoint
 
         def die(folder, fingerprint, arrays, history):
@@ -74,7 +80,9 @@ def interrupted(monkeypatch, tmp_path):
         with monkeypatch.context() as patch:
             patch.setattr(training, "write_checkpoint", die)
             with pytest.raises(KeyboardInterrupt):
-                training.train_model(TRAIN, VALID, settings, checkpoint_dir=tmp_path)
+                training.train_model(
+                    TRAIN, VALID, settings, targets=targets, checkpoint_dir=tmp_path
+                )
         return tmp_path
 
     return run
@@ -97,8 +105,8 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(undisturbed):
     torch.manual_seed(99)  # what happened before must not matter
     again = training.train_model(TRAIN, VALID, SETTINGS)
     assert_same_bits(undisturbed.weights, again.weights)
-    for changed in (replace(SETTINGS, seed=12), replace(SETTINGS, symbol="ETH")):
-        other = training.train_model(TRAIN, VALID, replace(changed, epochs=1))
+    for change in ({"seed": 12}, {"symbol": "ETH"}, {"fold": 1}, {"member": 1}):
+        other = training.train_model(TRAIN, VALID, replace(SETTINGS, epochs=1, **change))
         assert other.history[0]["train_loss"] != undisturbed.history[0]["train_loss"]
 
 
@@ -153,12 +161,50 @@ def test_a_finished_training_that_is_called_again_only_returns_its_result(tmp_pa
 
 @pytest.mark.parametrize(
     "change",
-    [{"learning_rate": 0.001}, {"epochs": 5}, {"seed": 1}, {"normalization": "layer"}],
+    [
+        {"learning_rate": 0.001},
+        {"epochs": 5},
+        {"seed": 1},
+        {"normalization": "layer"},
+        {"fold": 1},
+        {"member": 1},
+    ],
 )
 def test_a_checkpoint_of_other_settings_is_refused(interrupted, change):
     folder = interrupted(1, written=True)
     with pytest.raises(TrainingError, match="other data, parameters or code"):
         training.train_model(TRAIN, VALID, replace(SETTINGS, **change), checkpoint_dir=folder)
+
+
+def test_a_training_with_targets_is_resumed_to_the_same_bits(undisturbed, interrupted):
+    whole = training.train_model(TRAIN, VALID, WITH_TARGETS, targets=TARGETS)
+    folder = interrupted(2, written=True, settings=WITH_TARGETS, targets=TARGETS)
+    resumed = training.train_model(
+        TRAIN, VALID, WITH_TARGETS, targets=TARGETS, checkpoint_dir=folder
+    )
+    assert_same_bits(whole.weights, resumed.weights)
+    assert set(whole.weights) == set(undisturbed.weights), "the second head is not kept"
+    name = "layers.0.weight"
+    assert whole.weights[name].tobytes() != undisturbed.weights[name].tobytes()
+
+
+def test_auxiliary_weights_without_targets_are_refused():
+    for weight in ("aux_volatility_weight", "aux_return_weight"):
+        with pytest.raises(TrainingError, match="need targets of the train rows"):
+            training.train_model(TRAIN, VALID, replace(SETTINGS, **{weight: 0.1}))
+
+
+def test_targets_without_weight_change_nothing(undisturbed):
+    given = training.train_model(TRAIN, VALID, SETTINGS, targets=TARGETS)
+    assert_same_bits(given.weights, undisturbed.weights)
+
+
+def test_a_checkpoint_of_other_targets_is_refused(interrupted):
+    folder = interrupted(1, written=True, settings=WITH_TARGETS, targets=TARGETS)
+    other = TARGETS.copy()
+    other[0, 0] += 1.0
+    with pytest.raises(TrainingError, match="other data, parameters or code"):
+        training.train_model(TRAIN, VALID, WITH_TARGETS, targets=other, checkpoint_dir=folder)
 
 
 @pytest.mark.parametrize("part", [0, 1, 2, 3])
@@ -176,7 +222,7 @@ def test_the_best_state_is_a_copy_and_not_an_alias(tmp_path, monkeypatch, script
     after_epoch = []
 
     def watch(folder, fingerprint, arrays, history):
-        nets = {n.removeprefix("net."): a for n, a in arrays.items() if n.startswith("net.")}
+        nets = {n[8:]: a for n, a in arrays.items() if n.startswith("net.net.")}
         after_epoch.append({name: array.copy() for name, array in nets.items()})
 
     monkeypatch.setattr(training, "write_checkpoint", watch)
@@ -226,7 +272,7 @@ def test_the_class_weights_of_the_result_are_those_of_train(undisturbed):
 
 def test_a_loss_that_is_no_number_stops_the_training():
     broken = TRAIN[0].copy()
-    broken[7] = np.nan
+    broken[:60] = np.nan  # an epoch leaves 52 of the 500 rows out: whole batches of 64
     with pytest.raises(TrainingError, match="training loss is nan in epoch 1"):
         training.train_model((broken, TRAIN[1]), VALID, SETTINGS)
 

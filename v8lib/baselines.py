@@ -3,15 +3,17 @@
 Every baseline is fitted on train and gets the same temperature scaling on calib as the net.
 """
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from v8lib.boosting import FLOOR, LogProbs, histogram_trees, lightgbm_trees
 from v8lib.calibration import fit_temperature
 from v8lib.errors import NoSkillError
 from v8lib.intervals import skill_interval
@@ -24,7 +26,6 @@ Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 VOLATILITY_FAMILIES = ("volatility", "volume", "time", "season")
 SIGNED = ("volume_signed_16",)  # of these families, and yet about direction
 LOGISTIC_C = 0.03  # inverse strength of the L2 penalty on standardised features
-TREES, TREE_RATE = 150, 0.05
 
 
 @dataclass(frozen=True)
@@ -37,76 +38,90 @@ class Splits:
     test_features: NDArray[np.float32]
 
 
+Fit = Callable[[Splits], Array]
+
+
 def climatology(train_labels: NDArray[np.integer]) -> Array:
     """Return the class frequencies of train, shape (3,): the forecast that knows nothing else."""
     return np.bincount(train_labels, minlength=3) / len(train_labels)
 
 
 def fit_baselines(
-    splits: Splits, columns: Sequence[tuple[str, str]], *, seed: int
+    folds: Sequence[Splits], columns: Sequence[tuple[str, str]], *, seed: int, with_lightgbm: bool
 ) -> dict[str, Array]:
     """Return the test probabilities of every baseline, each of shape (n_test, 3).
 
     Parameters
     ----------
-    splits : Splits
-        Train fits, valid chooses the number of trees, calib the temperature.
+    folds : sequence of Splits
+        Of each fold, train fits, valid chooses the number of trees, calib the temperature.
+        The answer has the test rows of all folds in order.
     columns : sequence of (name, family)
         The feature columns, in order.
     seed : int
-        Seed of the tree learner.
+        Seed of the tree learners.
+    with_lightgbm : bool
+        Whether LightGBM is one of them.
     """
     is_volatility = np.array(
         [family in VOLATILITY_FAMILIES and name not in SIGNED for name, family in columns]
     )
-    frequencies = climatology(splits.train[1])
-    return {
-        "climatology": np.tile(frequencies, (len(splits.test_features), 1)),
-        "volatility_only": _logistic(splits, is_volatility),
-        "logistic": _logistic(splits, np.ones(len(columns), dtype=bool)),
-        "gradient_boosting": _trees(splits, seed),
+    fits: dict[str, Fit] = {
+        "climatology": lambda s: np.tile(climatology(s.train[1]), (len(s.test_features), 1)),
+        "volatility_only": lambda s: _logistic(s, is_volatility),
+        "logistic": lambda s: _logistic(s, np.ones(len(columns), dtype=bool)),
+        "gradient_boosting": lambda s: calibrated(histogram_trees, s, seed),
     }
+    if with_lightgbm:
+        fits["lightgbm"] = lambda s: calibrated(lightgbm_trees, s, seed)
+    return {name: np.concatenate([fit(s) for s in folds]) for name, fit in fits.items()}
+
+
+def fit_linear(folds: Sequence[Splits]) -> Array:
+    """Return the test probabilities of a logistic regression on all features, (n_test, 3)."""
+    return np.concatenate(
+        [_logistic(s, np.ones(s.test_features.shape[1], dtype=bool)) for s in folds]
+    )
 
 
 def _logistic(splits: Splits, columns: NDArray[np.bool_]) -> Array:
     features, labels = splits.train
-    model = LogisticRegression(C=LOGISTIC_C, max_iter=500).fit(features[:, columns], labels)
-    return _calibrated(
-        model.predict_log_proba(splits.calib[0][:, columns]),
+    log_probs = linear_log_probs(features[:, columns], labels)
+    return _at_temperature(
+        log_probs(splits.calib[0][:, columns]),
         splits.calib[1],
-        model.predict_log_proba(splits.test_features[:, columns]),
+        log_probs(splits.test_features[:, columns]),
         climatology(labels),
     )
 
 
-def _trees(splits: Splits, seed: int) -> Array:
-    """Fit histogram gradient boosting and keep as many trees as valid likes best."""
-    model = HistGradientBoostingClassifier(
-        learning_rate=TREE_RATE,
-        max_leaf_nodes=15,
-        min_samples_leaf=200,
-        max_iter=TREES,
-        early_stopping=False,
-        random_state=seed,
-    ).fit(*splits.train)
-    losses = [log_loss(p, splits.valid[1]) for p in model.staged_predict_proba(splits.valid[0])]
-    best = int(np.argmin(losses))
-    return _calibrated(
-        np.log(_staged(model, splits.calib[0], best)),
+def linear_log_probs(features: NDArray[np.float32], labels: NDArray[np.integer]) -> LogProbs:
+    """Return what gives a logistic regression's log probabilities, (n_rows, 3), of features.
+
+    Parameters
+    ----------
+    features, labels
+        Scaled features (n_rows, n_features) and labels (n_rows,) of train, with every class.
+    """
+    with warnings.catch_warnings():
+        # Features on a broken scale do not converge. The fit is then judged as it is.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LogisticRegression(C=LOGISTIC_C, max_iter=500).fit(features, labels)
+    return lambda rows: np.log(np.maximum(model.predict_proba(rows), FLOOR))
+
+
+def calibrated(fit: Callable[..., LogProbs], splits: Splits, seed: int) -> Array:
+    """Return test probabilities of a tree learner at the temperature that suits calib."""
+    log_probs = fit(splits.train, splits.valid, seed=seed)
+    return _at_temperature(
+        log_probs(splits.calib[0]),
         splits.calib[1],
-        np.log(_staged(model, splits.test_features, best)),
+        log_probs(splits.test_features),
         climatology(splits.train[1]),
     )
 
 
-def _staged(model: HistGradientBoostingClassifier, features: NDArray, stage: int) -> Array:
-    for index, probs in enumerate(model.staged_predict_proba(features)):
-        if index == stage:
-            return np.maximum(probs, 1e-12)
-    raise IndexError(f"no stage {stage}")
-
-
-def _calibrated(
+def _at_temperature(
     calib_scores: Array, calib_labels: NDArray[np.integer], test_scores: Array, prior: Array
 ) -> Array:
     """Return test probabilities at calib's temperature; the prior where calib shows no skill."""

@@ -17,7 +17,7 @@ from v8lib.bars import COLUMNS, bar_seconds, bars_from, epoch_seconds
 from v8lib.errors import BundleError, StoreError
 from v8lib.feature import Feature
 from v8lib.features import feature_table, make_features
-from v8lib.runtime import Prediction, Runtime, model_facts, runtime_from
+from v8lib.runtime import Prediction, Runtime, model_facts, model_weights, runtime_from
 from v8lib.storage import (
     arrays_bytes,
     json_bytes,
@@ -29,7 +29,7 @@ from v8lib.storage import (
     write_json,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 GOLDEN_TOLERANCE = 1e-6
 MODEL, MANIFEST, GOLDEN = "model.safetensors", "manifest.json", "golden.json"
 
@@ -89,7 +89,7 @@ def write_bundle(
     """
     golden = _golden(runtime, facts, golden_bars)
     files = {
-        MODEL: arrays_bytes(runtime.weights),
+        MODEL: arrays_bytes(model_weights(runtime)),
         GOLDEN: (json.dumps(golden, allow_nan=False) + "\n").encode(),
     }
     manifest = {

@@ -1,6 +1,8 @@
 """Calibration on the calib split: closed-form inversion, then one temperature."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -182,3 +184,25 @@ def temperature_curve(logits: Array, labels: NDArray[np.integer]) -> pd.DataFram
     temperatures = np.geomspace(0.25, 4.0, 41)
     losses = [log_loss(softmax(logits / t), labels) for t in temperatures]
     return pd.DataFrame({"temperature": temperatures, "log_loss": losses})
+
+
+def calibration_numbers(calibration: Calibration) -> dict[str, Any]:
+    """Return a calibration as JSON values."""
+    return {
+        "gamma": calibration.gamma,
+        "smoothing": calibration.smoothing,
+        "class_weights": calibration.class_weights.tolist(),
+        "inverse_temperature": calibration.inverse_temperature,
+        "prior": calibration.prior.tolist(),
+    }
+
+
+def calibration_from(numbers: Mapping[str, Any]) -> Calibration:
+    """Return the calibration behind `calibration_numbers`."""
+    return Calibration(
+        numbers["gamma"],
+        numbers["smoothing"],
+        np.array(numbers["class_weights"]),
+        numbers["inverse_temperature"],
+        np.array(numbers["prior"]),
+    )

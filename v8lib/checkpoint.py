@@ -65,3 +65,11 @@ def remove_checkpoint(folder: Path | str) -> None:
         path.unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
+
+
+def remove_checkpoints(folder: Path | str) -> None:
+    """Remove the states of several trainings, each in a folder below `folder`."""
+    folder = Path(folder)
+    for net in folder.glob("fold_*_net_*"):
+        remove_checkpoint(net)
+    remove_checkpoint(folder)

@@ -103,12 +103,23 @@ def _confidence_row(test: Mapping[str, Any]) -> Row:
     return Row("mean confidence", "70-75 %", f"{confidence:.1%}", met, "" if met else why)
 
 
-def comparison_html(rows: Sequence[Row]) -> HTML:
-    """Return the table with a verdict per row."""
+def comparison_html(rows: Sequence[Row], measured: Mapping[str, str] | None = None) -> HTML:
+    """Return the table with a verdict per row.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        From `comparison_rows`.
+    measured : mapping of row name to text, optional
+        What the old recipe does here, from `postmortem.facts_in_words`; a column beside
+        what is quoted of it.
+    """
+    here = {"V6 measured here": [measured[row.name] for row in rows]} if measured else {}
     table = pd.DataFrame(
         {
             "": [row.name for row in rows],
             "V6 broken (quoted)": [V6[row.name] for row in rows],
+            **here,
             "V8 target": [row.target for row in rows],
             "V8 measured": [row.measured for row in rows],
             "verdict": [badge("met" if row.met else "missed") for row in rows],

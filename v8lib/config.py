@@ -12,6 +12,7 @@ from v8lib.errors import ParameterError
 LabelScheme = Literal["trailing_tercile", "fixed", "vol_scaled", "triple_barrier"]
 Normalization = Literal["adaptive", "batch", "layer"]
 DecisionRule = Literal["balanced", "argmax"]
+MarketModel = Literal["momentum", "garch"]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -26,6 +27,7 @@ class Parameters(BaseModel):
     source: Literal["simulated", "files"]
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
+    market_model: MarketModel
     market_bars: Annotated[int, Field(ge=5_000)]
     market_interval_s: Annotated[int, Field(ge=1, le=86_400)]
     market_signal: Annotated[float, Field(ge=0.0, le=0.99)]
@@ -44,25 +46,32 @@ class Parameters(BaseModel):
     train_share: Share
     valid_share: Share
     calib_share: Share
+    n_folds: Annotated[int, Field(ge=1, le=50)]
 
     normalization: Normalization
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
     focal_gamma: Annotated[float, Field(ge=0.0, le=5.0)]
     focal_alpha: Annotated[float, Field(gt=0.0, le=1.0)]
     label_smoothing: Annotated[float, Field(ge=0.0, lt=0.5)]
+    aux_volatility_weight: Annotated[float, Field(ge=0.0, le=10.0)]
+    aux_return_weight: Annotated[float, Field(ge=0.0, le=10.0)]
     epochs: Count
     patience_epochs: Count
     batch_size: Annotated[int, Field(ge=8)]
     learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)]
     weight_decay: Annotated[float, Field(ge=0.0)]
     gradient_clip: Annotated[float, Field(gt=0.0)]
+    n_seeds: Annotated[int, Field(ge=1, le=50)]
 
     decision_rule: DecisionRule
     min_confidence: Annotated[float, Field(gt=1 / 3, lt=1.0)]
+    conformal_error: Annotated[float, Field(gt=0.0, lt=0.5)]
+    with_lightgbm: bool
     n_bins: Annotated[int, Field(ge=5, le=100)]
     bootstrap_reps: Annotated[int, Field(ge=100)]
     shuffle_draws: Annotated[int, Field(ge=2)]
     shuffle_epochs: Count
+    shift_draws: Annotated[int, Field(ge=2)]
     threads: Annotated[int, Field(ge=1)]
 
     @model_validator(mode="after")

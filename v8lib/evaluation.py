@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v8lib.intervals import CalibrationExcess, Interval
-from v8lib.metrics import accuracy, log_loss, score_table
+from v8lib.metrics import score_table
 from v8lib.runtime import Prediction
 
 Array = NDArray[np.float64]
@@ -55,25 +55,6 @@ def score_test(
         "ece_null": excess.null,
         "ece_excess": excess.excess.value,
         "ece_excess_ci": excess.excess.ci,
-    }
-
-
-def score_bayes(posterior: Array, labels: NDArray[np.integer]) -> dict[str, float] | None:
-    """Return what a perfect model scores on these rows, or None on a real market.
-
-    Parameters
-    ----------
-    posterior : array of shape (n_test, 3), or (n_test, 0) where it is not known
-        Exact class probabilities.
-    labels : integer array of shape (n_test,)
-        What happened.
-    """
-    if posterior.shape[1] == 0:
-        return None
-    return {
-        "accuracy": accuracy(posterior.argmax(axis=1), labels),
-        "log_loss": log_loss(posterior, labels),
-        "mean_confidence": float(posterior.max(axis=1).mean()),
     }
 
 

@@ -1,12 +1,12 @@
 """Quality gates: each has a name, a value, an interval where it is an estimate, and a limit.
 
-The first five are the brief's. An untrained net passes them in one draw out of six, so five
-more ask for what they do not: skill, calibration, parity, causality, and no skill where there
-must be none. The test split is judged; train and the bars
-themselves where a gate says so.
+The first five are the brief's. An untrained net passes them in one draw out of six, so others
+ask for what they do not: skill, calibration, parity, causality, and no skill where there must
+be none. The test split is judged here, or train where a gate says so; `pipeline_gates` asks
+how the model came about.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ SURE, MAX_SURE_SHARE = 0.99, 0.10
 MIN_CLASS_SHARE, MAX_CLASS_SHARE = 0.15, 0.60
 MAX_CALIBRATION_EXCESS = 0.02
 MAX_PARITY_GAP = 1e-5
+MAX_AGREEMENT = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,33 +50,38 @@ class Gate:
     note: str = ""
 
 
-def _gate(name: str, value: float, passed: bool, limit: str, note: str = "") -> Gate:
+def plain(name: str, value: float, passed: bool, limit: str, note: str = "") -> Gate:
     """Return a gate without interval; a value that is not a number never passes."""
     if not np.isfinite(value):
         return Gate(name, None, None, limit, "fail", note or "not a finite number")
     return Gate(name, float(value), None, limit, "pass" if passed else "fail", note)
 
 
-def _estimate(name: str, interval: Interval, limit: str, verdict: Verdict, note: str = "") -> Gate:
+def estimate(name: str, interval: Interval, limit: str, verdict: Verdict, note: str = "") -> Gate:
     """Return a gate with interval; one that is not made of numbers never passes."""
     if not np.isfinite([interval.value, interval.low, interval.high]).all():
         return Gate(name, None, None, limit, "fail", "not a finite number")
     return Gate(name, interval.value, interval.ci, limit, verdict, note)
 
 
+def not_judged(name: str, why: str) -> Gate:
+    """Return a gate that could not be judged: it never passes."""
+    return Gate(name, None, None, "could be judged", "fail", why)
+
+
 def feature_normalization(
-    train_scaled: NDArray[np.float32], test_scaled: NDArray[np.float32], names: Sequence[str]
+    train_scaled: Sequence[NDArray[np.float32]],
+    test_scaled: NDArray[np.float32],
+    names: Sequence[str],
 ) -> Gate:
     """Judge scaling: every feature on train, and all features pooled on test.
 
     A market changes, so single features may drift on test, and the report shows each. On
     train every column must have mean 0 and deviation 1, or the scaler is not this data's.
-    The value is the largest of the four departures.
+    The value is the largest departure. `train_scaled` has one entry per fold, `test_scaled`
+    the rows of all folds.
     """
-    on_train = np.maximum(
-        np.abs(train_scaled.mean(axis=0, dtype=np.float64)),
-        np.abs(train_scaled.std(axis=0, dtype=np.float64) - 1.0),
-    )
+    on_train = np.max([_departure(part) for part in train_scaled], axis=0)  # (n_features,)
     pooled = max(
         abs(float(test_scaled.mean(dtype=np.float64))),
         abs(float(test_scaled.std(dtype=np.float64)) - 1.0),
@@ -84,7 +90,7 @@ def feature_normalization(
     value = float(np.max([pooled, on_train.max()]))
     worst = names[int(np.argmax(np.nan_to_num(on_train, nan=np.inf)))]
     furthest = "all features pooled on test" if pooled >= on_train.max() else f"{worst} on train"
-    return _gate(
+    return plain(
         "feature_normalization",
         value,
         value < MAX_MEAN,
@@ -93,16 +99,22 @@ def feature_normalization(
     )
 
 
+def _departure(scaled: NDArray[np.float32]) -> Array:
+    """Return how far each column is from mean 0 and deviation 1, shape (n_features,)."""
+    mean, std = scaled.mean(axis=0, dtype=np.float64), scaled.std(axis=0, dtype=np.float64)
+    return np.maximum(np.abs(mean), np.abs(std - 1.0))
+
+
 def logit_range_healthy(logits: Array) -> Gate:
     """Judge the final logits: none as large as 15 (target 10)."""
     value = float(np.abs(logits).max())
-    return _gate("logit_range_healthy", value, value < MAX_LOGIT, f"all |logit| < {MAX_LOGIT:g}")
+    return plain("logit_range_healthy", value, value < MAX_LOGIT, f"all |logit| < {MAX_LOGIT:g}")
 
 
 def confidence_calibrated(probs: Array) -> Gate:
     """Judge over-confidence: fewer than a tenth of the rows above 0.99."""
     value = float((probs.max(axis=1) > SURE).mean()) if np.isfinite(probs).all() else np.nan
-    return _gate(
+    return plain(
         "confidence_calibrated", value, value < MAX_SURE_SHARE, f"share > {SURE} below 10 %"
     )
 
@@ -114,7 +126,7 @@ def class_balanced(decisions: NDArray[np.integer]) -> Gate:
     """
     shares = np.array(class_shares(decisions))
     furthest = int(np.abs(shares - 1.0 / 3.0).argmax())
-    return _gate(
+    return plain(
         "class_balanced",
         shares[furthest],
         bool(((shares >= MIN_CLASS_SHARE) & (shares <= MAX_CLASS_SHARE)).all()),
@@ -123,12 +135,21 @@ def class_balanced(decisions: NDArray[np.integer]) -> Gate:
     )
 
 
-def no_nan_inf(**arrays: NDArray[np.floating]) -> Gate:
-    """Judge that nothing on the way is NaN or infinite; the value counts the entries."""
+def no_nan_inf(missing: Mapping[str, int], **arrays: NDArray[np.floating]) -> Gate:
+    """Judge that nothing on the way is NaN or infinite; the value counts the entries.
+
+    Parameters
+    ----------
+    missing : mapping of feature name to count
+        Values that features lack after the warm-up, whose rows no split has.
+    **arrays
+        What the model was given and said on test.
+    """
     counts = {name: int((~np.isfinite(array)).sum()) for name, array in arrays.items()}
+    counts |= missing
     note = ", ".join(f"{name}: {count}" for name, count in counts.items() if count)
     total = sum(counts.values())
-    return _gate("no_nan_inf", total, total == 0, "none anywhere", note)
+    return plain("no_nan_inf", total, total == 0, "none anywhere", note)
 
 
 def skill(interval: Interval) -> Gate:
@@ -138,7 +159,7 @@ def skill(interval: Interval) -> Gate:
         verdict = "pass"
     elif interval.high < 0.0:
         verdict = "fail"
-    return _estimate("skill", interval, "95 % interval above 0", verdict)
+    return estimate("skill", interval, "95 % interval above 0", verdict)
 
 
 def calibration(excess: CalibrationExcess) -> Gate:
@@ -150,7 +171,7 @@ def calibration(excess: CalibrationExcess) -> Gate:
         verdict = "fail"
     limit = f"95 % interval below {MAX_CALIBRATION_EXCESS}"
     note = f"ECE {excess.ece:.3f}, a perfect model shows {excess.null:.3f}"
-    return _estimate("calibration", interval, limit, verdict, note)
+    return estimate("calibration", interval, limit, verdict, note)
 
 
 def single_row_parity(batch: Array, one_by_one: Array, torch_batch: Array) -> Gate:
@@ -163,16 +184,17 @@ def single_row_parity(batch: Array, one_by_one: Array, torch_batch: Array) -> Ga
     """
     # Not max(): a NaN must win.
     value = float(np.max([np.abs(one_by_one - batch).max(), np.abs(torch_batch - batch).max()]))
-    return _gate("single_row_parity", value, value <= MAX_PARITY_GAP, f"within {MAX_PARITY_GAP:g}")
+    return plain("single_row_parity", value, value <= MAX_PARITY_GAP, f"within {MAX_PARITY_GAP:g}")
 
 
 def no_lookahead(moved: Sequence[str], canary_caught: bool) -> Gate:
-    """Judge causality: no feature moves when the future does, and the probe can tell.
+    """Judge causality: nothing of the past moves when the future does, and the probe can tell.
 
     Parameters
     ----------
     moved : sequence of str
-        Features of bar t that changed when bars after t did.
+        Features of bar t that changed when bars after t did; labels, splits and scaler of
+        the rows before test that changed when bars after them did.
     canary_caught : bool
         Whether the probe named a planted column that looks one bar ahead.
     """
@@ -180,13 +202,24 @@ def no_lookahead(moved: Sequence[str], canary_caught: bool) -> Gate:
     if not canary_caught:
         notes.append("the probe missed a planted future column")
     passed = not moved and canary_caught
-    return _gate("no_lookahead", len(moved), passed, "no feature moves", "; ".join(notes))
+    return plain("no_lookahead", len(moved), passed, "nothing moves", "; ".join(notes))
 
 
-def shuffled_labels(interval: Interval) -> Gate:
-    """Judge models trained on shuffled labels: their mean skill must not be above 0."""
-    verdict: Verdict = "fail" if interval.low > 0.0 else "pass"
-    return _estimate("shuffled_labels", interval, "95 % interval not above 0", verdict)
+def shuffled_labels(interval: Interval, agreement: float) -> Gate:
+    """Judge models trained on shuffled labels: their mean skill must not be above 0.
+
+    Parameters
+    ----------
+    interval : Interval
+        Mean skill over the shuffles.
+    agreement : float
+        Mean Matthews correlation of shuffled and true labels: a control that agrees with the
+        truth controls nothing, and fails too.
+    """
+    shuffled = abs(agreement) < MAX_AGREEMENT
+    verdict: Verdict = "pass" if interval.low <= 0.0 and shuffled else "fail"
+    note = f"agreement of shuffled and true labels {agreement:.3f}"
+    return estimate("shuffled_labels", interval, "95 % interval not above 0", verdict, note)
 
 
 def overall(gates: Sequence[Gate]) -> Verdict:

@@ -13,6 +13,7 @@ import pandas as pd
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from numpy.typing import NDArray
 
+from v8lib.errors import ParameterError
 from v8lib.metrics import binned_gap, equal_mass_bins
 
 Array = NDArray[np.float64]
@@ -104,6 +105,45 @@ def mean_interval(
     bootstrap = StationaryBootstrap(block_length(values, horizon_bars), values, seed=rng)
     draws = np.array([part.mean() for (part,), _ in bootstrap.bootstrap(reps)])
     return _interval(values.mean(), draws)
+
+
+def ratio_intervals(
+    numerators: Array, denominators: Array, *, length: float, reps: int, rng: np.random.Generator
+) -> list[Interval]:
+    """Return sum / sum of each column with its 95 % percentile interval, n_ratios of them.
+
+    The columns share their draws, so what adds up in the values adds up in every draw. `low`
+    and `high` are NaN where a draw left a column without denominator: too few rows carry it.
+
+    Parameters
+    ----------
+    numerators, denominators : arrays of shape (n_rows, n_ratios)
+        Row values in order of time, from a split the model was not fitted on; denominators
+        are losses and never negative.
+    length : float
+        Mean block length in rows, from `block_length`.
+    reps, rng
+        As in `skill_interval`.
+
+    Raises
+    ------
+    ParameterError
+        If the denominators of a column sum to zero, or a sum is not a number.
+    """
+    both, n_rows = np.hstack([numerators, denominators]), len(numerators)
+    values = _column_ratios(both.sum(axis=0))
+    if np.isnan(values).any():
+        raise ParameterError("no skill can be given: the reference loses nothing, or a loss is NaN")
+    bootstrap = StationaryBootstrap(length, np.arange(n_rows), seed=rng)
+    # How often each row was drawn is enough for sums, and far less to move than the rows.
+    times = (np.bincount(rows, minlength=n_rows) for (rows,), _ in bootstrap.bootstrap(reps))
+    draws = _column_ratios(np.array([count @ both for count in times]))
+    return [_interval(v, d) for v, d in zip(values, draws.T, strict=True)]
+
+
+def _column_ratios(sums: Array) -> Array:
+    top, bottom = np.split(sums, 2, axis=-1)
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0.0)
 
 
 def draws_interval(draws: Array) -> Interval:

@@ -51,6 +51,26 @@ def matthews(decisions: Ints, labels: Ints) -> float:
     return float(covariance / np.sqrt(spread)) if spread > 0.0 else 0.0
 
 
+def balanced_accuracy(decisions: Ints, labels: Ints) -> float:
+    """Return the mean, over the classes that happened, of the share decided right, in [0, 1].
+
+    Always deciding one of them scores 1 / their number, however often it happened.
+    """
+    table = confusion_table(decisions, labels).to_numpy()
+    happened = table.sum(axis=1)
+    return float((np.diag(table)[happened > 0] / happened[happened > 0]).mean())
+
+
+def f1_scores(decisions: Ints, labels: Ints) -> list[float]:
+    """Return the F1 of DOWN, HOLD and UP: right / mean of the times decided and happened.
+
+    A class that was neither decided nor happened, where it is 0/0, scores 0.
+    """
+    table = confusion_table(decisions, labels).to_numpy()
+    either = table.sum(axis=0) + table.sum(axis=1)
+    return (2.0 * np.diag(table) / np.maximum(either, 1)).tolist()
+
+
 def direction_accuracy(probs: Array, labels: Ints) -> float | None:
     """Return how often the likelier of DOWN and UP is right, among rows that moved.
 
@@ -149,6 +169,8 @@ def score_table(
         "max_abs_logit": float(np.abs(logits).max()),
         "decision_shares": class_shares(decisions),
         "mcc": matthews(decisions, labels),
+        "balanced_accuracy": balanced_accuracy(decisions, labels),
+        "f1": f1_scores(decisions, labels),
         "direction_accuracy": direction_accuracy(probs, labels),
         "actionable_share": float(acting.mean()),
         "actionable_accuracy": accuracy(top[acting], labels[acting]) if acting.any() else None,

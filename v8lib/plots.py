@@ -44,7 +44,7 @@ def show(axes: Axes, *, alt: str) -> None:
     display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
 
 
-def _dress(axes: Axes, title: str, xlabel: str, ylabel: str = "") -> None:
+def dress(axes: Axes, title: str, xlabel: str, ylabel: str = "") -> None:
     """Give axes their title, on the left, and their labels."""
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -60,7 +60,7 @@ def plot_price(bars: pd.DataFrame, borders: Mapping[str, pd.Timestamp]) -> Axes:
         axes.annotate(
             f" {name}", (start, 0.97), xycoords=("data", "axes fraction"), fontsize=8.5, va="top"
         )
-    _dress(axes, "Close, and where each split begins", "time (UTC)", "price")
+    dress(axes, "Close, and where each split begins", "time (UTC)", "price")
     return axes
 
 
@@ -84,7 +84,7 @@ def plot_shares(shares: pd.DataFrame, *, title: str) -> Axes:
     )
     for third in (1 / 3, 2 / 3):
         axes.axhline(third, color="white", lw=1, ls="--")
-    _dress(axes, title, "time (UTC)", "share")
+    dress(axes, title, "time (UTC)", "share")
     axes.set_ylim(0, 1)
     axes.margins(x=0)
     axes.legend(loc="upper left", ncols=3, facecolor="white", framealpha=0.9, frameon=True)
@@ -95,10 +95,10 @@ def plot_learning_curves(history: pd.DataFrame, *, best_epoch: int) -> Axes:
     """Return training loss and valid log loss per epoch; the epoch that was kept is marked."""
     left, right = new_axes(2, height=2.9)
     left.plot(history["epoch"], history["train_loss"], marker="o", color=OTHER)
-    _dress(left, "Train", "epoch", "focal loss")
+    dress(left, "Train", "epoch", "focal loss")
     right.plot(history["epoch"], history["valid_log_loss"], marker="o", color=MODEL)
     right.axvline(best_epoch, color=GOOD, ls="--", label="kept")
-    _dress(right, "Valid", "epoch", "log loss (nats)")
+    dress(right, "Valid", "epoch", "log loss (nats)")
     right.legend()
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -132,7 +132,7 @@ def plot_reliability(
             shown["confidence"], shown["accuracy"], marker="s", ms=4, color=OTHER, label=other
         )
     axes.plot(table["confidence"], table["accuracy"], marker="o", ms=5, color=MODEL, label=name)
-    _dress(axes, title, "mean confidence of the bin", "share that was right")
+    dress(axes, title, "mean confidence of the bin", "share that was right")
     axes.set(xlim=(low, high), ylim=(low, high))
     axes.legend(loc="lower right")
     return axes
@@ -167,7 +167,7 @@ def plot_histograms(
             )
         if everything.min() < limits[quantity] < 1.5 * everything.max():
             axes.axvline(limits[quantity], color="#B00020", ls="--", label="limit")
-        _dress(axes, quantity.capitalize(), quantity, "share of values")
+        dress(axes, quantity.capitalize(), quantity, "share of values")
         axes.legend()
     return figure_axes[0]
 
@@ -185,7 +185,7 @@ def plot_confusion(counts: pd.DataFrame) -> Axes:
     sns.heatmap(
         shares, annot=text, fmt="", cmap="Blues", vmin=0, vmax=1, ax=axes, cbar=False, linewidths=1
     )
-    _dress(axes, "What was decided, for each class that happened", "decided", "happened")
+    dress(axes, "What was decided, for each class that happened", "decided", "happened")
     return axes
 
 
@@ -207,7 +207,7 @@ def plot_intervals(table: pd.DataFrame, *, title: str, xlabel: str) -> Axes:
     axes.axvline(0.0, color="#999999", lw=1)
     axes.set_yticks(rows, table.index)
     axes.invert_yaxis()
-    _dress(axes, title, xlabel)
+    dress(axes, title, xlabel)
     return axes
 
 
@@ -219,7 +219,7 @@ def plot_temperature(losses: pd.DataFrame, temperature: float | None) -> Axes:
         axes.axvline(temperature, color=GOOD, ls="--", label="fitted")
         axes.legend()
     axes.set_xscale("log")
-    _dress(axes, "One number, one minimum", "temperature (log scale)", "log loss on calib (nats)")
+    dress(axes, "One number, one minimum", "temperature (log scale)", "log loss on calib (nats)")
     return axes
 
 
@@ -232,7 +232,7 @@ def plot_symbol_shares(shares: pd.DataFrame) -> Axes:
         axes.bar(offsets, shares[name], width=width * 0.92, color=COLOURS[name], label=name)
     axes.axhspan(0.15, 0.60, color="#009E73", alpha=0.08, label="allowed")
     axes.set_xticks(np.arange(len(shares)), shares.index)
-    _dress(axes, "Decisions on test", "", "share")
+    dress(axes, "Decisions on test", "", "share")
     axes.set_ylim(0, 0.75)
     axes.legend(ncols=4, loc="upper center")
     return axes

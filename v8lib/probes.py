@@ -50,15 +50,25 @@ def features_moved(
         window = bars.iloc[first : cut + 1 + PROBE_BARS]
         n_past = cut + 1 - first
         reference = make_features(window, table)[:n_past]
-        for changed in (window.iloc[:n_past], _other_future(window, n_past, rng)):
+        for changed in (window.iloc[:n_past], other_future(window, n_past, rng)):
             again = make_features(changed, table)[:n_past]
             same = (again == reference) | (np.isnan(again) & np.isnan(reference))
             moved.update(np.flatnonzero(~same.all(axis=0)).tolist())
     return [table[j].name for j in sorted(moved)]
 
 
-def _other_future(window: pd.DataFrame, n_past: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the bars with everything after the first `n_past` on another path."""
+def other_future(window: pd.DataFrame, n_past: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the bars with everything after the first `n_past` on another path.
+
+    Parameters
+    ----------
+    window : DataFrame
+        Bars.
+    n_past : int
+        How many of them stay as they are.
+    rng : numpy Generator
+        Draws the path, the candles and the volume.
+    """
     out = window.copy()
     n = len(out) - n_past
     path = np.exp(np.cumsum(rng.normal(0.0, 0.01, size=n)))[:, None]

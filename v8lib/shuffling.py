@@ -1,16 +1,18 @@
-"""The shuffled-labels probe: the same training on nonsense must end without skill.
+"""Training on nonsense must end without skill: labels shuffled in blocks, or moved in time.
 
 One draw proves little: blocks of labels keep the runs of real ones, so a shuffle can happen
-to line up with the market, for or against it. The mean over several draws cannot.
+to line up with the market, for or against it. The mean over several draws cannot. And a
+control can be broken itself, so how far its labels agree with the true ones is told as well.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from v8lib.baselines import linear_log_probs
 from v8lib.inversion import invert_focal, softmax
-from v8lib.metrics import log_loss
+from v8lib.metrics import log_loss, matthews
 from v8lib.model import build_net, predict_logits
 from v8lib.seeds import stream
 from v8lib.training import TrainingResult, TrainingSettings, train_model
@@ -19,31 +21,38 @@ BLOCK_ROWS = 100
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
-def block_shuffled(
-    labels: NDArray[np.integer], *, block_rows: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Return the labels with blocks of rows in random order, shape unchanged.
+def block_order(n_rows: int, *, block_rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return row numbers with blocks of rows in random order, shape (n_rows,).
 
     Blocks keep the run lengths of real labels, which single shuffled rows would not.
     """
-    blocks = np.array_split(np.asarray(labels, np.int64), max(2, len(labels) // block_rows))
+    blocks = np.array_split(np.arange(n_rows), max(2, n_rows // block_rows))
     order = rng.permutation(len(blocks))
     while (order == np.arange(len(blocks))).any():  # a block in its place would still be true
         order = rng.permutation(len(blocks))
     return np.concatenate([blocks[k] for k in order])
 
 
-def shuffled_skills(
+@dataclass(frozen=True)
+class ShuffleProbe:
+    """Skill of each draw, and agreement of its labels with the true ones, (n_draws,) each."""
+
+    skills: NDArray[np.float64]
+    agreements: NDArray[np.float64]
+
+
+def probe_shuffled(
     train: Data,
     valid: Data,
     test: Data,
     settings: TrainingSettings,
     *,
+    targets: NDArray[np.float32],
     climatology_log_loss: float,
     n_draws: int,
     epochs: int,
-) -> NDArray[np.float64]:
-    """Return the test skill of nets trained on shuffled labels, shape (n_draws,).
+) -> ShuffleProbe:
+    """Return the test skill of nets trained on shuffled labels.
 
     Parameters
     ----------
@@ -53,21 +62,23 @@ def shuffled_skills(
         Scaled features and true labels, as they are.
     settings : TrainingSettings
         Of the model that is judged; only the number of epochs is changed.
+    targets : array of shape (n_train, 2)
+        True auxiliary targets of train, shuffled along with its labels.
     climatology_log_loss : float
         Log loss of climatology on test.
     n_draws, epochs : int
         Number of shuffles, and epochs of each training.
     """
-    skills = []
+    skills, agreements = [], []
     for draw in range(n_draws):
         rng = stream(settings.seed, settings.symbol, "shuffle", draw)
-        nonsense = [
-            (features, block_shuffled(labels, block_rows=BLOCK_ROWS, rng=rng))
-            for features, labels in (train, valid)
-        ]
-        result = train_model(*nonsense, replace(settings, epochs=epochs))
+        orders = [block_order(len(y), block_rows=BLOCK_ROWS, rng=rng) for _, y in (train, valid)]
+        nonsense = [(x, y[o]) for (x, y), o in zip((train, valid), orders, strict=True)]
+        own = replace(settings, epochs=epochs)
+        result = train_model(*nonsense, own, targets=targets[orders[0]])
         skills.append(1.0 - _test_loss(result, settings, test) / climatology_log_loss)
-    return np.array(skills)
+        agreements.append(matthews(nonsense[0][1], train[1]))
+    return ShuffleProbe(np.array(skills), np.array(agreements))
 
 
 def _test_loss(result: TrainingResult, settings: TrainingSettings, test: Data) -> float:
@@ -79,3 +90,34 @@ def _test_loss(result: TrainingResult, settings: TrainingSettings, test: Data) -
         class_weights=result.class_weights,
     )
     return log_loss(probs, test[1])
+
+
+def shifted_skills(
+    train: Data,
+    test: Data,
+    *,
+    climatology_log_loss: float,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return the test skill of logistic regressions on labels of another time, (n_draws,).
+
+    The labels of train are moved along by a tenth of its rows at least, and those pushed off
+    its end come back in at its start. Whatever skill is left was not in the features.
+
+    Parameters
+    ----------
+    train, test : (features, labels)
+        Scaled features and true labels.
+    climatology_log_loss : float
+        Log loss of climatology on test.
+    n_draws : int
+        Number of shifts.
+    rng : numpy Generator
+        Draws them.
+    """
+    n = len(train[1])
+    shifts = rng.integers(n // 10, n - n // 10, size=n_draws)
+    fits = [linear_log_probs(train[0], np.roll(train[1], shift)) for shift in shifts.tolist()]
+    losses = [log_loss(softmax(fit(test[0])), test[1]) for fit in fits]
+    return 1.0 - np.array(losses) / climatology_log_loss

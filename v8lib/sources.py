@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from v8lib.bars import COLUMNS, Finding, describe_bars, load_bars
+from v8lib.config import MarketModel, Parameters
 from v8lib.errors import ParameterError
+from v8lib.garch import GarchMarket, garch_posterior, simulate_garch
 from v8lib.market import SimulatedMarket, posterior, simulate_market
 from v8lib.seeds import stream
 from v8lib.storage import arrays_bytes, sha256_bytes
@@ -22,13 +24,14 @@ class Source:
     bars: pd.DataFrame
     findings: tuple[Finding, ...]
     facts: Mapping[str, Any]
-    market: SimulatedMarket | None
+    market: SimulatedMarket | GarchMarket | None
 
     def posterior(self, threshold: NDArray[np.float64], horizon_bars: int) -> NDArray[np.float64]:
         """Return the exact class probabilities, shape (n_bars, 3); (n_bars, 0) on real bars."""
         if self.market is None:
             return np.empty((len(self.bars), 0))
-        return posterior(self.market, threshold, horizon_bars)
+        known = garch_posterior if isinstance(self.market, GarchMarket) else posterior
+        return known(self.market, threshold, horizon_bars)
 
 
 def open_file(data_path: str) -> Source:
@@ -48,14 +51,19 @@ def open_simulated(
     symbol: str,
     *,
     seed: int,
+    model: MarketModel,
     n_bars: int,
     interval_s: int,
     signal: float,
     decay: float,
     volatility: float,
 ) -> Source:
-    """Return the simulated market of a symbol; each symbol has its own random stream."""
-    market = simulate_market(
+    """Return the simulated market of a symbol; each symbol has its own random stream.
+
+    `model` is "momentum" (`market`) or "garch" (`garch`).
+    """
+    simulate = {"momentum": simulate_market, "garch": simulate_garch}[model]
+    market = simulate(
         n_bars,
         signal=signal,
         decay=decay,
@@ -96,3 +104,15 @@ def open_source(
     if source == "simulated":
         return open_simulated(symbol, seed=seed, **market)
     raise ParameterError(f"source = {source!r}: 'files' or 'simulated'")
+
+
+def market_settings(parameters: Parameters) -> dict[str, Any]:
+    """Return the keyword arguments of `open_simulated` that parameters hold."""
+    return {
+        "model": parameters.market_model,
+        "n_bars": parameters.market_bars,
+        "interval_s": parameters.market_interval_s,
+        "signal": parameters.market_signal,
+        "decay": parameters.market_decay,
+        "volatility": parameters.market_volatility,
+    }

@@ -1,7 +1,6 @@
 """What one notebook leaves for the next, under `<run_dir>/<SYMBOL>/`, and the words for it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +10,12 @@ from numpy.typing import NDArray
 
 from v8lib.bars import COLUMNS, bars_from, epoch_seconds
 from v8lib.errors import StoreError
+from v8lib.rows import Rows
 from v8lib.scaling import Scaler, scaler_from, scaler_numbers
+from v8lib.splits import SplitIndex
 from v8lib.storage import read_arrays, read_json, write_arrays, write_json
 
 SPLITS = ("train", "valid", "calib", "test")
-
-
-@dataclass(frozen=True)
-class Split:
-    """The rows of one split, in order of time.
-
-    Attributes
-    ----------
-    features : float32, (n_rows, n_features), unscaled
-    labels : int64, (n_rows,)
-    epoch_s : int64, (n_rows,), bar open times
-    posterior : float64, (n_rows, 3), exact on the simulated market, else (0, 3)
-    """
-
-    features: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    epoch_s: NDArray[np.int64]
-    posterior: NDArray[np.float64]
 
 
 def symbol_dir(run_dir: Path | str, symbol: str) -> Path:
@@ -40,38 +23,64 @@ def symbol_dir(run_dir: Path | str, symbol: str) -> Path:
     return Path(run_dir) / symbol
 
 
-def save_split(run_dir: Path | str, symbol: str, name: str, split: Split) -> Path:
-    """Write one split, named train, valid, calib or test, and return its path."""
-    return write_arrays(_path(run_dir, symbol, name), vars(split))
+def save_rows(run_dir: Path | str, symbol: str, rows: Rows, folds: Sequence[SplitIndex]) -> Path:
+    """Write the usable rows, and which of them each split of each fold has; return the folder."""
+    folder = symbol_dir(run_dir, symbol)
+    indices = {f"{k}.{name}": part for k, f in enumerate(folds) for name, part in vars(f).items()}
+    write_arrays(folder / "folds.safetensors", indices)
+    write_arrays(folder / "rows.safetensors", vars(rows))
+    return folder
 
 
-def load_split(run_dir: Path | str, symbol: str, name: str) -> Split:
-    """Return one split as notebook 01 left it. Only notebook 04 may ask for test.
+def load_splits(run_dir: Path | str, symbol: str, names: Sequence[str]) -> list[dict[str, Rows]]:
+    """Return the named splits of every fold, oldest fold first.
+
+    Only notebook 04 may ask for test.
 
     Raises
     ------
     StoreError
-        If notebook 01 has not run for this symbol.
+        If notebook 01 has not run for this symbol, or there is no split of that name.
     """
-    return Split(**_read(_path(run_dir, symbol, name), "01_prepare_data"))
+    for name in names:
+        if name not in SPLITS:
+            raise StoreError(f"no split '{name}': one of {', '.join(SPLITS)}")
+    rows = load_rows(run_dir, symbol)
+    return [
+        {name: rows.at(positions) for name, positions in vars(fold).items() if name in names}
+        for fold in load_folds(run_dir, symbol)
+    ]
 
 
-def save_scaler(run_dir: Path | str, symbol: str, scaler: Scaler) -> Path:
-    """Write the scaler as plain numbers."""
-    return write_json(symbol_dir(run_dir, symbol) / "scaler.json", scaler_numbers(scaler))
+def load_rows(run_dir: Path | str, symbol: str) -> Rows:
+    """Return the usable rows of all splits together."""
+    return Rows(**_read(symbol_dir(run_dir, symbol) / "rows.safetensors", "01_prepare_data"))
 
 
-def load_scaler(run_dir: Path | str, symbol: str) -> Scaler:
-    """Return the scaler notebook 01 fitted."""
-    return scaler_from(load_facts(run_dir, symbol, "scaler", "01_prepare_data"))
+def load_folds(run_dir: Path | str, symbol: str) -> list[SplitIndex]:
+    """Return the bar positions of every split, oldest fold first."""
+    indices = _read(symbol_dir(run_dir, symbol) / "folds.safetensors", "01_prepare_data")
+    n_folds = len(indices) // len(SPLITS)
+    return [SplitIndex(*(indices[f"{k}.{name}"] for name in SPLITS)) for k in range(n_folds)]
 
 
-def save_facts(run_dir: Path | str, symbol: str, name: str, facts: dict[str, Any]) -> Path:
+def save_scalers(run_dir: Path | str, symbol: str, scalers: Sequence[Scaler]) -> Path:
+    """Write the scaler of each fold as plain numbers."""
+    numbers = [scaler_numbers(scaler) for scaler in scalers]
+    return write_json(symbol_dir(run_dir, symbol) / "scalers.json", numbers)
+
+
+def load_scalers(run_dir: Path | str, symbol: str) -> list[Scaler]:
+    """Return the scalers notebook 01 fitted, one per fold."""
+    return [scaler_from(n) for n in load_facts(run_dir, symbol, "scalers", "01_prepare_data")]
+
+
+def save_facts(run_dir: Path | str, symbol: str, name: str, facts: Any) -> Path:
     """Write what a notebook found out, as `<name>.json` in the symbol's folder."""
     return write_json(symbol_dir(run_dir, symbol) / f"{name}.json", facts)
 
 
-def load_facts(run_dir: Path | str, symbol: str, name: str, notebook: str) -> dict[str, Any]:
+def load_facts(run_dir: Path | str, symbol: str, name: str, notebook: str) -> Any:
     """Return what `notebook` wrote as `<name>.json`.
 
     Raises
@@ -85,14 +94,27 @@ def load_facts(run_dir: Path | str, symbol: str, name: str, notebook: str) -> di
     return read_json(path)
 
 
-def save_weights(run_dir: Path | str, symbol: str, weights: dict[str, NDArray]) -> Path:
-    """Write the weights of a trained net."""
-    return write_arrays(symbol_dir(run_dir, symbol) / "model.safetensors", weights)
+def save_weights(
+    run_dir: Path | str, symbol: str, weights: Sequence[Sequence[Mapping[str, NDArray]]]
+) -> Path:
+    """Write the weights of every net of every fold."""
+    arrays = {
+        f"{fold}.{net}.{name}": array
+        for fold, nets in enumerate(weights)
+        for net, named in enumerate(nets)
+        for name, array in named.items()
+    }
+    return write_arrays(symbol_dir(run_dir, symbol) / "model.safetensors", arrays)
 
 
-def load_weights(run_dir: Path | str, symbol: str) -> dict[str, NDArray]:
-    """Return the weights notebook 02 trained."""
-    return _read(symbol_dir(run_dir, symbol) / "model.safetensors", "02_train")
+def load_weights(run_dir: Path | str, symbol: str) -> list[list[dict[str, NDArray]]]:
+    """Return the weights notebook 02 trained: one list of nets per fold."""
+    arrays = _read(symbol_dir(run_dir, symbol) / "model.safetensors", "02_train")
+    found: dict[int, dict[int, dict[str, NDArray]]] = {}
+    for key, array in arrays.items():
+        fold, net, name = key.split(".", 2)
+        found.setdefault(int(fold), {}).setdefault(int(net), {})[name] = array
+    return [[found[k][j] for j in sorted(found[k])] for k in sorted(found)]
 
 
 def save_bars(run_dir: Path | str, symbol: str, bars: pd.DataFrame) -> Path:
@@ -123,12 +145,6 @@ def load_verdicts(run_dir: Path | str, symbols: Sequence[str]) -> dict[str, dict
     if not any(verdicts.values()):
         raise _not_yet(symbol_dir(run_dir, "<SYMBOL>") / "verdict.json", "04_diagnose")
     return verdicts
-
-
-def _path(run_dir: Path | str, symbol: str, name: str) -> Path:
-    if name not in SPLITS:
-        raise StoreError(f"no split '{name}': one of {', '.join(SPLITS)}")
-    return symbol_dir(run_dir, symbol) / "splits" / f"{name}.safetensors"
 
 
 def _read(path: Path, notebook: str) -> dict[str, NDArray]:

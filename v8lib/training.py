@@ -1,7 +1,7 @@
 """Training: AdamW, cosine schedule, early stopping on valid, a checkpoint every epoch.
 
-All randomness of an epoch (row order, dropout) is drawn from (seed, epoch), so that a
-training that was killed and taken up again ends in the same weights, bit for bit.
+All randomness of an epoch (row order, dropout) is drawn from (seed, fold, member, epoch), so
+that a training that was killed and taken up again ends in the same weights, bit for bit.
 """
 
 import hashlib
@@ -17,36 +17,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from v8lib.auxiliary import N_TARGETS, auxiliary_loss, build_two_heads, standardised
 from v8lib.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from v8lib.config import Normalization
 from v8lib.errors import TrainingError
 from v8lib.inversion import invert_focal, softmax
 from v8lib.losses import balanced_class_weights, focal_loss
 from v8lib.metrics import log_loss
-from v8lib.model import V8TradingNet, predict_logits
+from v8lib.model import predict_logits
 from v8lib.provenance import library_sha256
 from v8lib.seeds import stream, torch_seed
+from v8lib.training_settings import TrainingSettings
 
+Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 WARMUP_SHARE = 0.05  # of all steps, before the cosine begins
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train; the fields mean what params/default.yaml says."""
-
-    normalization: Normalization
-    dropout: float
-    focal_gamma: float
-    focal_alpha: float
-    label_smoothing: float
-    epochs: int
-    patience_epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    gradient_clip: float
-    seed: int
-    symbol: str
 
 
 @dataclass(frozen=True)
@@ -60,10 +43,11 @@ class TrainingResult:
 
 
 def train_model(
-    train: tuple[NDArray[np.float32], NDArray[np.int64]],
-    valid: tuple[NDArray[np.float32], NDArray[np.int64]],
+    train: Data,
+    valid: Data,
     settings: TrainingSettings,
     *,
+    targets: NDArray[np.float32] | None = None,
     checkpoint_dir: Path | str | None = None,
 ) -> TrainingResult:
     """Return the net that predicts valid best, after early stopping.
@@ -75,6 +59,9 @@ def train_model(
         and valid splits. Valid chooses the epoch and nothing else.
     settings : TrainingSettings
         How to train.
+    targets : array of shape (n_train, 2), optional
+        From `auxiliary.auxiliary_targets`, of the train rows; needed unless both of their
+        weights are zero.
     checkpoint_dir : path, optional
         Where the state is written after each epoch, and where an unfinished training with
         the same data and settings is taken up. The caller removes it when the result is safe.
@@ -82,13 +69,17 @@ def train_model(
     Raises
     ------
     TrainingError
-        If a class is missing from train, the loss is not finite, or the checkpoint belongs
-        to another training.
+        If a class is missing from train, targets are missing, the loss is not finite, or the
+        checkpoint belongs to another training.
     """
-    fingerprint = _fingerprint(train, valid, settings)
+    if targets is None:
+        if settings.uses_targets:
+            raise TrainingError("auxiliary weights above 0 need targets of the train rows")
+        targets = np.zeros((len(train[1]), N_TARGETS), dtype=np.float32)
+    fingerprint = _fingerprint((*train, *valid, targets), settings)
     found = read_checkpoint(checkpoint_dir, fingerprint) if checkpoint_dir else None
     with torch.random.fork_rng(devices=[]):
-        session = _Session(train, valid, settings)
+        session = _Session(train, valid, targets, settings)
         if found:
             session.restore(found)
         while not session.finished():
@@ -98,12 +89,10 @@ def train_model(
     return session.result()
 
 
-def _fingerprint(
-    train: tuple[NDArray, NDArray], valid: tuple[NDArray, NDArray], settings: TrainingSettings
-) -> str:
+def _fingerprint(arrays: tuple[NDArray, ...], settings: TrainingSettings) -> str:
     code = f"{library_sha256()} {torch.__version__}"  # half a training of each would be neither
     digest = hashlib.sha256(repr((code, sorted(asdict(settings).items()))).encode())
-    for array in (*train, *valid):
+    for array in arrays:
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
@@ -112,26 +101,24 @@ class _Session:
     """One training in progress."""
 
     def __init__(
-        self,
-        train: tuple[NDArray, NDArray],
-        valid: tuple[NDArray, NDArray],
-        settings: TrainingSettings,
+        self, train: Data, valid: Data, targets: NDArray, settings: TrainingSettings
     ) -> None:
         self.settings = settings
         self.x, self.y = torch.from_numpy(train[0]), torch.from_numpy(train[1])
         self.valid_x, self.valid_y = valid
         self.class_weights = balanced_class_weights(train[1])
         self.loss_weights = torch.tensor(self.class_weights, dtype=torch.float32)
-        torch.manual_seed(torch_seed(settings.seed, settings.symbol, "weights"))
-        self.net = V8TradingNet(
+        torch.manual_seed(torch_seed(settings.seed, *settings.stream, "weights"))
+        self.heads = build_two_heads(
             train[0].shape[1], dropout=settings.dropout, normalization=settings.normalization
         )
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
+        self.net = self.heads.net
+        self.targets = standardised(targets) if settings.uses_targets else torch.from_numpy(targets)
+        self.target_weights = torch.tensor(
+            [settings.aux_volatility_weight, settings.aux_return_weight]
         )
+        rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+        self.optimizer = torch.optim.AdamW(self.heads.parameters(), **rates, fused=True)
         self.batch = min(settings.batch_size, len(self.x))
         self.steps_per_epoch = len(self.x) // self.batch
         self.best: dict[str, Tensor] = {}
@@ -151,9 +138,9 @@ class _Session:
     def run_epoch(self) -> None:
         s, epoch = self.settings, len(self.history) + 1
         started = time.perf_counter()
-        order = stream(s.seed, s.symbol, "rows", epoch).permutation(len(self.x))
-        torch.manual_seed(torch_seed(s.seed, s.symbol, "dropout", epoch))
-        self.net.train()
+        order = stream(s.seed, *s.stream, "rows", epoch).permutation(len(self.x))
+        torch.manual_seed(torch_seed(s.seed, *s.stream, "dropout", epoch))
+        self.heads.train()
         total = torch.zeros(())
         rows = torch.from_numpy(order)[: self.steps_per_epoch * self.batch]
         for step, chosen in enumerate(rows.split(self.batch)):
@@ -178,17 +165,19 @@ class _Session:
 
     def _step(self, chosen: Tensor) -> Tensor:
         s = self.settings
+        scores, predicted = self.heads(self.x[chosen])
         loss = focal_loss(
-            self.net(self.x[chosen]),
+            scores,
             self.y[chosen],
             gamma=s.focal_gamma,
             alpha=s.focal_alpha,
             smoothing=s.label_smoothing,
             class_weights=self.loss_weights,
         )
+        loss = loss + auxiliary_loss(predicted, self.targets[chosen], self.target_weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), s.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(self.heads.parameters(), s.gradient_clip)
         self.optimizer.step()
         return loss.detach()
 
@@ -218,7 +207,7 @@ class _Session:
 
     def arrays(self) -> dict[str, NDArray]:
         """Return net, best net and optimiser as named arrays."""
-        out = {f"net.{n}": t.numpy() for n, t in self.net.state_dict().items()}
+        out = {f"net.{n}": t.numpy() for n, t in self.heads.state_dict().items()}
         out |= {f"best.{n}": t.numpy() for n, t in self.best.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             out |= {f"optimizer.{index}.{n}": t.numpy() for n, t in state.items()}
@@ -230,7 +219,7 @@ class _Session:
         for name, array in found.arrays.items():
             kind, _, rest = name.partition(".")
             groups[kind][rest] = torch.from_numpy(np.array(array))
-        self.net.load_state_dict(groups["net"])
+        self.heads.load_state_dict(groups["net"])
         self.best, self.history = groups["best"], found.history
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in groups["optimizer"].items():

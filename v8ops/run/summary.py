@@ -11,7 +11,25 @@ from v8ops.run.steps import Manifest
 
 OK, STEP_FAILED, GATE_FAILED = 0, 1, 3
 SCHEMA = Path(__file__).with_name("summary.schema.json")
-FROM_VERDICT = ("source", "test", "baselines", "bayes", "temperature", "gates", "bundle")
+FROM_VERDICT = (
+    "source",
+    "test",
+    "baselines",
+    "comparisons",
+    "bayes",
+    "temperature",
+    "gates",
+    "folds",
+    "seeds",
+    "skill_sources",
+    "weeks",
+    "regimes",
+    "risk_coverage",
+    "conformal",
+    "earnings",
+    "predecessor",
+    "bundle",
+)
 
 
 def write_summary(

@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from v8lib import baselines, scaling
+from v8lib.case import Case
+
+
+@pytest.fixture(scope="module")
+def models(make_runtime, prepared):
+    """A model per fold, each with its own nets and its own scaler."""
+    return [
+        replace(make_runtime(seeds=(k,)), scaler=scaler)
+        for k, scaler in enumerate(prepared.scalers)
+    ]
+
+
+@pytest.fixture(scope="module")
+def case(prepared, models):
+    return Case(prepared, models, None, "BTC", 1)
+
+
+@pytest.mark.parametrize("name", ["train", "valid", "calib"])
+def test_every_split_is_there_for_every_fold(case, prepared, name):
+    found = [rows.position.tolist() for rows in getattr(case, name)]
+    assert found == [getattr(fold, name).tolist() for fold in prepared.folds]
+
+
+def test_test_rows_of_all_folds_stand_in_order_of_time(case, prepared):
+    assert [rows.position.tolist() for rows in case.tests] == [
+        fold.test.tolist() for fold in prepared.folds
+    ]
+    assert case.test.position.tolist() == np.concatenate([f.test for f in prepared.folds]).tolist()
+    assert (np.diff(case.test.epoch_s) > 0).all()
+
+
+def test_each_fold_s_test_is_predicted_by_its_own_model(case, models):
+    start = 0
+    for model, rows in zip(models, case.tests, strict=True):
+        expected = model.predict(rows.features)
+        part = slice(start, start + len(rows.labels))
+        for name, array in vars(expected).items():
+            np.testing.assert_array_equal(getattr(case.prediction, name)[part], array)
+        start = part.stop
+    assert len(case.prediction.probs) == start == len(case.test.labels)
+    others = models[1].predict(case.tests[0].features)
+    assert np.abs(others.probs - case.prediction.probs[: len(others.probs)]).max() > 0.01
+
+
+def test_climatology_is_the_train_frequencies_of_the_row_s_own_fold(case):
+    n = len(case.tests[0].labels)
+    assert case.climatology.shape == (len(case.test.labels), 3)
+    for part, rows in (
+        (case.climatology[:n], case.train[0]),
+        (case.climatology[n:], case.train[1]),
+    ):
+        np.testing.assert_array_equal(
+            part, np.tile(baselines.climatology(rows.labels), (len(part), 1))
+        )
+    assert (case.climatology[0] != case.climatology[-1]).any()
+
+
+def test_scaled_rows_are_those_the_model_sees(case, models):
+    for k, (model, found) in enumerate(zip(models, case.scaled, strict=True)):
+        for name in ("train", "valid", "calib"):
+            rows, (features, labels) = getattr(case, name)[k], getattr(found, name)
+            np.testing.assert_array_equal(
+                features, scaling.apply_scaler(model.scaler, rows.features)
+            )
+            assert labels.tolist() == rows.labels.tolist()
+        expected = scaling.apply_scaler(model.scaler, case.tests[k].features)
+        np.testing.assert_array_equal(found.test_features, expected)
+
+
+def test_a_model_that_uses_another_scaler_than_was_fitted_is_judged_by_its_own(prepared, models):
+    """A gate compares the two; hiding the difference here would hide the defect."""
+    swapped = [replace(models[0], scaler=prepared.scalers[1]), models[1]]
+    case = Case(prepared, swapped, None, "BTC", 1)
+    expected = scaling.apply_scaler(prepared.scalers[1], case.train[0].features)
+    np.testing.assert_array_equal(case.scaled[0].train[0], expected)
+
+
+def test_a_missing_model_is_an_error_and_not_a_shorter_test(prepared, models):
+    with pytest.raises(ValueError, match="argument 2 is longer"):
+        _ = Case(prepared, models[:1], None, "BTC", 1).prediction

@@ -1,0 +1,93 @@
+"""Gradient-boosted trees as baselines: scikit-learn's histogram trees, and LightGBM.
+
+Both are fitted on train and keep as many trees as valid likes best.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from v8lib.errors import TrainingError
+from v8lib.metrics import log_loss
+
+Array = NDArray[np.float64]
+Data = tuple[NDArray[np.float32], NDArray[np.int64]]
+LogProbs = Callable[[NDArray[np.float32]], Array]
+
+TREES, TREE_RATE = 150, 0.05  # histogram trees
+LEAVES, LEAF_ROWS = 15, 200
+LIGHTGBM_TREES, LIGHTGBM_RATE = 2_000, 0.02
+LIGHTGBM_PATIENCE = 50  # trees without a better valid log loss before it stops
+FLOOR = 1e-12
+
+
+def histogram_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
+    """Return what gives the log probabilities of scaled features, shape (n_rows, 3).
+
+    Parameters
+    ----------
+    train, valid : (features, labels)
+        Scaled features and labels of these splits.
+    seed : int
+        Seed of the learner.
+    """
+    model = HistGradientBoostingClassifier(
+        learning_rate=TREE_RATE,
+        max_leaf_nodes=LEAVES,
+        min_samples_leaf=LEAF_ROWS,
+        max_iter=TREES,
+        early_stopping=False,
+        random_state=seed,
+    ).fit(*train)
+    losses = [log_loss(probs, valid[1]) for probs in model.staged_predict_proba(valid[0])]
+    best = int(np.argmin(losses))
+
+    def log_probs(features: NDArray[np.float32]) -> Array:
+        for stage, probs in enumerate(model.staged_predict_proba(features)):
+            if stage == best:
+                return np.log(np.maximum(probs, FLOOR))
+        raise IndexError(f"no stage {best}")
+
+    return log_probs
+
+
+def lightgbm_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
+    """Return the same for LightGBM (Ke et al. 2017) with early stopping on valid.
+
+    Raises
+    ------
+    TrainingError
+        If LightGBM is not installed, or cannot be loaded on this machine.
+    """
+    try:
+        import lightgbm
+    except (ImportError, OSError) as error:  # its library needs libgomp, which is the system's
+        raise TrainingError(
+            f"with_lightgbm: LightGBM cannot be loaded ({error}); install it and the system's "
+            "OpenMP library (libgomp1), or set with_lightgbm=false"
+        ) from None
+    model = lightgbm.LGBMClassifier(
+        n_estimators=LIGHTGBM_TREES,
+        learning_rate=LIGHTGBM_RATE,
+        num_leaves=LEAVES,
+        min_child_samples=LEAF_ROWS,
+        random_state=seed,
+        n_jobs=1,
+        deterministic=True,
+        force_row_wise=True,
+        verbose=-1,
+    )
+    model.fit(
+        *train,
+        eval_set=[valid],
+        callbacks=[lightgbm.early_stopping(LIGHTGBM_PATIENCE, verbose=False)],
+    )
+    booster, best = model.booster_, model.best_iteration_
+
+    def log_probs(features: NDArray[np.float32]) -> Array:
+        probs = booster.predict(features, num_iteration=best)
+        return np.log(np.maximum(probs, FLOOR))
+
+    return log_probs

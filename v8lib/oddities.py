@@ -1,0 +1,61 @@
+"""Signs that bars were made up: what real prices do not do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from v8lib.bars import bar_seconds, epoch_seconds
+from v8lib.windows import segment_slices
+
+PATH_BARS = 8  # bars of a path that is looked for a second time
+
+
+@dataclass(frozen=True)
+class Oddities:
+    """What was found in some bars.
+
+    Attributes
+    ----------
+    autocorrelation : float
+        Correlation of each one-bar return with the one before. Noise laid over prices comes
+        back in the next bar: independent noise alone gives -0.5 (Roll 1984, equation 2).
+    inconsistent : int
+        Bars whose high is not the highest or whose low is not the lowest.
+    repeated : float
+        Share of paths of eight returns that stand among the bars more than once.
+    """
+
+    autocorrelation: float
+    inconsistent: int
+    repeated: float
+
+
+def bar_oddities(bars: pd.DataFrame) -> Oddities:
+    """Return the oddities of validated bars of any period, gaps left out."""
+    close = np.log(bars["close"].to_numpy(np.float64))
+    parts = [
+        np.diff(close[part])
+        for part in segment_slices(epoch_seconds(bars), bar_seconds(bars))
+        if part.stop - part.start > PATH_BARS
+    ]
+    before = np.concatenate([part[:-1] for part in parts])
+    after = np.concatenate([part[1:] for part in parts])
+    spread = np.sqrt((before @ before) * (after @ after))
+    edges = bars[["open", "close"]]
+    broken = (bars["high"] < edges.max(axis=1)) | (bars["low"] > edges.min(axis=1))
+    return Oddities(
+        float(before @ after / spread) if spread > 0.0 else 0.0,
+        int(broken.sum()),
+        _repeated_share(parts),
+    )
+
+
+def _repeated_share(parts: list[np.ndarray]) -> float:
+    """Return the share of moving paths that occur again; stretches without a move do not count."""
+    paths = np.concatenate([np.lib.stride_tricks.sliding_window_view(p, PATH_BARS) for p in parts])
+    paths = np.round(paths[(paths != 0.0).all(axis=1)], 12)
+    if not len(paths):
+        return 0.0
+    _, counts = np.unique(paths, axis=0, return_counts=True)
+    return float(counts[counts > 1].sum() / len(paths))
