@@ -88,6 +88,14 @@ GATES = {
         lambda: pipeline_gates.shifted_labels(Interval(0.001, -0.01, 0.012)),
         lambda: pipeline_gates.shifted_labels(Interval(0.02, 0.001, 0.04)),
     ),
+    "direction": (
+        lambda: pipeline_gates.direction(Interval(-0.001, -0.01, 0.001)),
+        lambda: pipeline_gates.direction(Interval(-0.02, -0.04, -0.001)),
+    ),
+    "linear_baseline": (
+        lambda: pipeline_gates.linear_baseline(Interval(-0.001, -0.01, 0.001)),
+        lambda: pipeline_gates.linear_baseline(Interval(-0.02, -0.04, -0.001)),
+    ),
     "bars_plausible": (bars, lambda: bars(autocorrelation=-0.3)),
     "classes_present": (
         lambda: pipeline_gates.classes_present([np.repeat([0, 1, 2], [10, 45, 45])]),
@@ -136,6 +144,10 @@ NAN_INPUTS = {
     "shifted_labels, value alone": lambda: pipeline_gates.shifted_labels(
         Interval(NAN, -0.01, 0.01)
     ),
+    "direction": lambda: pipeline_gates.direction(Interval(NAN, NAN, NAN)),
+    "direction, value alone": lambda: pipeline_gates.direction(Interval(NAN, 0.0, 0.1)),
+    "linear_baseline": lambda: pipeline_gates.linear_baseline(Interval(NAN, NAN, NAN)),
+    "linear_baseline, high alone": lambda: pipeline_gates.linear_baseline(Interval(0.1, 0.0, NAN)),
     "bars_plausible, autocorrelation": lambda: bars(autocorrelation=NAN),
     "bars_plausible, repeated": lambda: bars(repeated=NAN),
     "scaler_from_train, first mean": lambda: served(scaler(mean=(NAN, 5.0, -1.0))),

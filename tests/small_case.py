@@ -7,6 +7,7 @@ from v8lib import config, recipe
 
 PARAMS = Path(__file__).resolve().parents[1] / "params"
 SMALL = {
+    "seed": 1,
     "market_model": "garch",
     "market_bars": 12_000,
     "market_interval_s": 900,

@@ -73,6 +73,25 @@ def test_scaled_rows_are_those_the_model_sees(case, models):
         np.testing.assert_array_equal(found.test_features, expected)
 
 
+def test_the_linear_model_of_a_fold_is_fitted_on_its_train_and_predicts_its_test(case):
+    columns = [(name, "volatility") for name in case.prepared.names]
+    expected = baselines.fit_baselines(case.scaled, columns, seed=0, with_lightgbm=False)
+    np.testing.assert_array_equal(case.linear, expected["logistic"])
+    assert case.linear.shape == (len(case.test.labels), 3)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_class_that_one_fold_s_train_lacks_is_noticed(case, lost):
+    assert case.has_every_class
+    rows = case.prepared.rows
+    only_first = np.isin(rows.position, case.prepared.folds[0].train) & (rows.labels == lost)
+    changed = replace(rows, labels=np.where(only_first, (lost + 1) % 3, rows.labels))
+    prepared = replace(case.prepared, rows=changed)
+    broken = replace(case, prepared=prepared)
+    assert (broken.train[1].labels == lost).any()
+    assert not broken.has_every_class
+
+
 def test_a_model_that_uses_another_scaler_than_was_fitted_is_judged_by_its_own(prepared, models):
     """A gate compares the two; hiding the difference here would hide the defect."""
     swapped = [replace(models[0], scaler=prepared.scalers[1]), models[1]]

@@ -8,6 +8,7 @@ import small_case
 from gate_cases import GATES
 
 from v8lib import examination, gates, oddities, pipeline_gates, scaling, seeds
+from v8lib.intervals import Interval
 from v8lib.numpy_net import NumpyNet
 from v8lib.runtime import Prediction
 from v8lib.shuffling import ShuffleProbe
@@ -35,10 +36,20 @@ def found(case):
     return probe(case)
 
 
-def judged(case, found):
-    """Return the gates by name; skill and calibration are those of the honest case."""
+def interval_of(name):
+    """Return the interval that the honest case's gate of this name was judged by."""
+    (gate,) = [gate for gate in small_case.examined().gates if gate.name == name]
+    return Interval(gate.value, *gate.ci)
+
+
+def judged(case, found, **intervals):
+    """Return the gates by name; intervals that are not given are those of the honest case."""
     whole = small_case.examined()
-    made = examination.judge(case, found, whole.skill, whole.excess)
+    given = {"skill": whole.skill, "excess": whole.excess} | {
+        "direction": interval_of("direction"),
+        "against_linear": interval_of("linear_baseline"),
+    }
+    made = examination.judge(case, found, **(given | intervals))
     return {gate.name: gate for gate in made}
 
 
@@ -47,10 +58,20 @@ def failing(made):
 
 
 def test_a_judgement_is_the_same_twice(case, found):
-    again = examination.judge(
-        case, found, small_case.examined().skill, small_case.examined().excess
-    )
-    assert again == small_case.examined().gates
+    assert list(judged(case, found).values()) == small_case.examined().gates
+
+
+@pytest.mark.parametrize(
+    ("gate", "argument", "interval"),
+    [
+        ("skill", "skill", Interval(-0.1, -0.2, -0.05)),
+        ("direction", "direction", Interval(-0.1, -0.2, -0.05)),
+        ("linear_baseline", "against_linear", Interval(-0.1, -0.2, -0.05)),
+        ("linear_baseline", "against_linear", None),
+    ],
+)
+def test_an_interval_fails_its_own_gate_and_no_other(case, found, gate, argument, interval):
+    assert failing(judged(case, found, **{argument: interval})) == {gate}
 
 
 @pytest.mark.parametrize(
@@ -167,12 +188,34 @@ def test_a_model_that_depends_on_the_other_rows_of_a_batch_is_found(case):
     assert gate.value == pytest.approx(1e-3)
 
 
-def test_a_class_that_train_lacks_leaves_controls_that_fail_and_say_why(case):
-    rows = case.prepared.rows
-    without_hold = replace(rows, labels=np.where(rows.labels == 1, 0, rows.labels))
-    broken = replace(case, prepared=replace(case.prepared, rows=without_hold))
-    made = judged(broken, probe(broken))
-    assert {"classes_present", "shuffled_labels", "shifted_labels"} <= failing(made)
-    for name in ("shuffled_labels", "shifted_labels"):
+@pytest.fixture(scope="module")
+def wrecked(case):
+    """A case with everything wrong that its probes can find, HOLD missing among it."""
+    prepared, fold = case.prepared, case.prepared.folds[1]
+    bars = prepared.bars.copy()
+    bars.loc[bars.index[-40:], "high"] *= 0.9  # far from the bars where labels are probed
+    rows = replace(
+        prepared.rows, labels=np.where(prepared.rows.labels == 1, 0, prepared.rows.labels)
+    )
+    one_more = np.append(fold.train, fold.valid[0] - 1)
+    folds = [prepared.folds[0], replace(fold, train=one_more)]
+    return replace(case, prepared=replace(prepared, bars=bars, rows=rows, folds=folds))
+
+
+def test_every_probe_is_asked_about_the_case_itself(wrecked):
+    found = probe(wrecked)
+    assert found.oddities.inconsistent == 40
+    assert found.overlaps == [0, 1]
+    assert found.misplaced == ["a stored label is not the one its horizon gives"]
+    assert {"labels of train", "labels of valid", "labels of calib"} <= set(found.moved)
+    assert found.canary_caught
+    assert (found.shuffled, found.shifted) == (None, None)
+
+
+def test_a_class_that_train_lacks_leaves_controls_that_fail_and_say_why(wrecked, found):
+    made = judged(wrecked, replace(found, shuffled=None, shifted=None), against_linear=None)
+    controls = {"shuffled_labels", "shifted_labels", "linear_baseline"}
+    assert failing(made) == {"classes_present", *controls}
+    for name in controls:
         assert "a class is missing from train" in made[name].note
     assert set(made) == set(GATES)

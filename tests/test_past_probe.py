@@ -116,14 +116,14 @@ def test_a_scaler_fitted_on_all_rows_is_named(market_bars, steps):
     assert moved(preparation.prepare(market_bars, replace(steps, scaler=of_all))) == ["scaler"]
 
 
-def test_a_scale_alone_that_knows_the_future_is_named(market_bars, steps):
-    def scale_of_all(rows, split, names):
+@pytest.mark.parametrize("part", ["mean", "std"])
+def test_a_mean_or_a_scale_alone_that_knows_the_future_is_named(market_bars, steps, part):
+    def of_all(rows, split, names):
         honest = steps.scaler(rows, split, names)
-        spread = rows.features.astype(np.float64).std(axis=0)
-        return replace(honest, scale=spread)
+        known = getattr(rows.features.astype(np.float64), part)(axis=0)
+        return replace(honest, **{{"mean": "mean", "std": "scale"}[part]: known})
 
-    made = preparation.prepare(market_bars, replace(steps, scaler=scale_of_all))
-    assert moved(made) == ["scaler"]
+    assert moved(preparation.prepare(market_bars, replace(steps, scaler=of_all))) == ["scaler"]
 
 
 def test_splits_that_depend_on_what_comes_later_are_named(with_labels):

@@ -67,3 +67,10 @@ def test_labels_of_another_time_may_have_a_skill_below_zero_but_none_above():
     assert pipeline_gates.shifted_labels(Interval(-0.02, -0.03, -0.01)).verdict == "pass"
     assert pipeline_gates.shifted_labels(Interval(0.01, 0.0, 0.02)).verdict == "pass"
     assert pipeline_gates.shifted_labels(Interval(0.01, 1e-9, 0.02)).verdict == "fail"
+
+
+@pytest.mark.parametrize("judge", [pipeline_gates.direction, pipeline_gates.linear_baseline])
+def test_what_need_not_be_there_fails_only_when_it_is_clearly_below_nothing(judge):
+    assert judge(Interval(-0.01, -0.02, 0.0)).verdict == "pass"
+    assert judge(Interval(-0.01, -0.02, -1e-9)).verdict == "fail"
+    assert judge(Interval(0.3, 0.2, 0.4)).verdict == "pass"

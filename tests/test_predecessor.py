@@ -173,7 +173,7 @@ class TestModel:
         again = predecessor.train_predecessor(case.prepared, parameters)
         assert torch.equal(torch.rand(3), expected)
         other = predecessor.train_predecessor(
-            case.prepared, parameters.model_copy(update={"seed": 2})
+            case.prepared, parameters.model_copy(update={"seed": parameters.seed + 1})
         )
         same, changed = (models[0].weights[0][0] for models in (again, other))
         np.testing.assert_array_equal(same, case.models[0].weights[0][0])

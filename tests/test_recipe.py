@@ -99,3 +99,23 @@ def test_the_skill_is_that_of_the_test_rows_against_climatology(case, examined):
         for probs in (case.prediction.probs, case.climatology)
     )
     assert examined.skill.value == pytest.approx(1.0 - own / nothing, abs=1e-12)
+
+
+def test_the_linear_gate_leaves_a_fifth_of_the_linear_model_s_skill(case, examined):
+    rows = np.arange(len(case.test.labels))
+    own, linear, nothing = (
+        -np.log(probs[rows, case.test.labels]).mean()
+        for probs in (case.prediction.probs, case.linear, case.climatology)
+    )
+    (gate,) = [gate for gate in examined.gates if gate.name == "linear_baseline"]
+    expected = (1.0 - own / nothing) - 0.8 * (1.0 - linear / nothing)
+    assert gate.value == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_class_that_train_lacks_ends_in_a_judgement_and_not_in_an_error(case, parameters):
+    labels = case.prepared.rows.labels
+    without_hold = replace(case.prepared.rows, labels=np.where(labels == 1, 0, labels))
+    broken = replace(case, prepared=replace(case.prepared, rows=without_hold))
+    made = {gate.name: gate.verdict for gate in recipe.examine(broken, parameters).gates}
+    assert set(made) == set(GATES)
+    assert made["linear_baseline"] == made["classes_present"] == "fail"

@@ -16,9 +16,11 @@ from bs4 import BeautifulSoup
 
 from tests.runs import PROJECT, SMOKE, bars, command, run_all, summary, without_times
 from v8lib.bundle import load_bundle
+from v8lib.config import merge_parameters
+from v8lib.recipe import build_case, examine, open_bars
 from v8lib.storage import read_arrays
-from v8lib.store import load_split
-from v8ops.run.steps import SYMBOL_STEPS
+from v8lib.store import load_splits
+from v8ops.run.steps import PARAMS, SYMBOL_STEPS
 from v8ops.run.summary import check_summary
 
 SYMBOLS = ("BTC", "ETH")
@@ -70,7 +72,7 @@ def test_the_bundle_of_a_run_loads_and_gives_single_rows_what_a_batch_gives(smok
     run_dir = smoke_run[0]
     path = summary(run_dir)["symbols"]["BTC"]["bundle"]
     loaded = load_bundle(run_dir.parent / path)
-    features = load_split(run_dir, "BTC", "test").features[:1000]
+    features = load_splits(run_dir, "BTC", ["test"])[-1]["test"].features[:1000]
     batch = loaded.runtime.predict(features).probs
     single = np.concatenate([loaded.runtime.predict(row).probs for row in features])
     assert np.abs(batch - single).max() < 1e-6
@@ -85,6 +87,52 @@ def test_the_same_parameters_give_the_same_summary_with_either_engine(smoke_run,
         json.dumps(without_times(summary(d))) for d in (smoke_run[0], tmp_path / "two")
     )
     assert first == second
+
+
+def test_the_pipeline_in_memory_gives_the_numbers_of_the_notebooks(smoke_run):
+    parameters = merge_parameters(
+        PARAMS, profile="smoke", symbol="BTC", source="simulated", settings=[("threads", 1)]
+    )
+    found = examine(build_case(open_bars(parameters), parameters), parameters)
+    told = summary(smoke_run[0])["symbols"]["BTC"]
+    # The summary keeps eight significant digits.
+    assert told["test"]["log_loss_skill"] == pytest.approx(found.skill.value, rel=1e-6)
+    assert told["test"]["ece"] == pytest.approx(found.excess.ece, rel=1e-6)
+    assert list(told["gates"]) == [gate.name for gate in found.gates]
+    for gate in found.gates:
+        assert told["gates"][gate.name]["verdict"] == gate.verdict, gate.name
+        assert told["gates"][gate.name]["value"] == pytest.approx(gate.value, rel=1e-4, abs=1e-6)
+
+
+def test_a_run_says_where_its_skill_comes_from_and_how_sure_that_is(smoke_run):
+    told = summary(smoke_run[0])["symbols"]["BTC"]
+    for reference, parts in told["skill_sources"].items():
+        whole = parts["total"]["value"]
+        assert whole == pytest.approx(parts["volatility"]["value"] + parts["direction"]["value"])
+        if reference == "climatology":
+            assert whole == pytest.approx(told["test"]["log_loss_skill"], rel=1e-6)
+    assert told["comparisons"]["climatology"]["value"] == pytest.approx(
+        told["test"]["log_loss_skill"], rel=1e-6
+    )
+    assert told["test"]["skill_verdict"] == "skill"
+    assert 0.8 < told["conformal"]["coverage"] < 1.0
+    assert [row["cost_bps"] for row in told["earnings"]["actionable"]] == [0, 1, 2, 5, 10, 20]
+    assert told["bayes"]["excess_log_loss"] > 0.0
+    assert told["folds"] == {"n_folds": 1, "n_seeds": 1}
+
+
+def test_folds_and_seeds_are_judged_together_on_the_same_rows(smoke_run, tmp_path):
+    walk = ("--set", "n_folds=2", "--set", "n_seeds=2", "--set", "with_lightgbm=true")
+    quick = ("--set", "epochs=1", "--symbols", "BTC", "--out", tmp_path, "--run-id", "walk")
+    done = run_all(*SMOKE, *walk, *quick)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    told, single = (summary(d)["symbols"]["BTC"] for d in (tmp_path / "walk", smoke_run[0]))
+    assert told["folds"] == {"n_folds": 2, "n_seeds": 2}
+    assert told["test"]["n"] == single["test"]["n"]
+    assert [row["model"] for row in told["seeds"]] == ["net 1", "net 2", "together"]
+    assert "lightgbm" in told["baselines"] and "lightgbm" in told["comparisons"]
+    loaded = load_bundle(tmp_path / told["bundle"])
+    assert len(loaded.runtime.members) == 2
 
 
 def test_a_finished_run_is_resumed_without_running_anything(smoke_run, tmp_path):
@@ -146,7 +194,7 @@ class TestPages:
                 table = page.find("caption", string=re.compile("From V6")).parent
                 assert len(table.select("tbody tr")) == 7
                 gates = page.find("caption", string=re.compile("Quality gates")).parent
-                assert len(gates.select("tbody tr")) == 10
+                assert len(gates.select("tbody tr")) == 19
 
     def test_headings_tables_and_landmarks_are_there_for_screen_readers(self, pages):
         for page in pages.values():
@@ -196,7 +244,7 @@ def wait_for(condition, *, timeout_s=120.0):
 
 
 def epochs_done(run_dir):
-    path = run_dir / "BTC/checkpoint/checkpoint.json"
+    path = run_dir / "BTC/checkpoint/fold_0_net_0/checkpoint.json"
     return len(json.loads(path.read_text())["history"]) if path.is_file() else 0
 
 

@@ -105,9 +105,26 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(undisturbed):
     torch.manual_seed(99)  # what happened before must not matter
     again = training.train_model(TRAIN, VALID, SETTINGS)
     assert_same_bits(undisturbed.weights, again.weights)
+    first = training.train_model(TRAIN, VALID, replace(SETTINGS, epochs=1))
     for change in ({"seed": 12}, {"symbol": "ETH"}, {"fold": 1}, {"member": 1}):
         other = training.train_model(TRAIN, VALID, replace(SETTINGS, epochs=1, **change))
-        assert other.history[0]["train_loss"] != undisturbed.history[0]["train_loss"]
+        assert other.history[0]["train_loss"] != first.history[0]["train_loss"]
+
+
+def test_every_random_draw_of_a_training_is_its_own_net_s(monkeypatch):
+    """Weights, row order and dropout: a net of another fold shares none of them."""
+    asked, settings = [], replace(SETTINGS, epochs=2, fold=3, member=4)
+    for name in ("stream", "torch_seed"):
+        real = getattr(training, name)
+        watched = lambda *names, real=real: asked.append(names) or real(*names)  # noqa: E731
+        monkeypatch.setattr(training, name, watched)
+    training.train_model(TRAIN, VALID, settings)
+    own = (11, "BTC", "fold", 3, "member", 4)
+    assert all(names[:6] == own for names in asked)
+    assert {names[6:] for names in asked} == {
+        ("weights",),
+        *((purpose, epoch) for purpose in ("rows", "dropout") for epoch in (1, 2)),
+    }
 
 
 def test_training_leaves_the_global_random_state_alone():

@@ -81,7 +81,8 @@ def lightgbm_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
     )
     model.fit(
         *train,
-        eval_set=[valid],
+        eval_X=valid[0],
+        eval_y=valid[1],
         callbacks=[lightgbm.early_stopping(LIGHTGBM_PATIENCE, verbose=False)],
     )
     booster, best = model.booster_, model.best_iteration_

@@ -84,6 +84,14 @@ class Parameters(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _the_market_has_a_known_answer(self) -> "Parameters":
+        if self.source == "simulated" and self.market_model == "garch" and self.horizon_bars > 6:
+            raise ValueError(
+                f"horizon_bars = {self.horizon_bars}: the garch market's answer is known up to 6"
+            )
+        return self
+
     @property
     def excluded(self) -> tuple[str, ...]:
         """Families named in `exclude_families`."""

@@ -9,6 +9,7 @@ from v8lib.bars import bar_seconds, epoch_seconds
 from v8lib.windows import segment_slices
 
 PATH_BARS = 8  # bars of a path that is looked for a second time
+MAX_RETURN = 8.0  # median absolute returns; larger ones are cut, or one jump would hide the rest
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,23 @@ def bar_oddities(bars: pd.DataFrame) -> Oddities:
         for part in segment_slices(epoch_seconds(bars), bar_seconds(bars))
         if part.stop - part.start > PATH_BARS
     ]
-    before = np.concatenate([part[:-1] for part in parts])
-    after = np.concatenate([part[1:] for part in parts])
+    before = _cut(np.concatenate([part[:-1] for part in parts]))
+    after = _cut(np.concatenate([part[1:] for part in parts]))
     spread = np.sqrt((before @ before) * (after @ after))
     edges = bars[["open", "close"]]
     broken = (bars["high"] < edges.max(axis=1)) | (bars["low"] > edges.min(axis=1))
     return Oddities(
-        float(before @ after / spread) if spread > 0.0 else 0.0,
+        0.0 if spread == 0.0 else float(before @ after / spread),
         int(broken.sum()),
         _repeated_share(parts),
+    )
+
+
+def _cut(returns: np.ndarray) -> np.ndarray:
+    """Return returns cut at `MAX_RETURN`; a market that mostly stands still is left as it is."""
+    typical = float(np.median(np.abs(returns)))
+    return (
+        returns if typical == 0.0 else np.clip(returns, *(np.array([-1, 1]) * MAX_RETURN * typical))
     )
 
 

@@ -31,7 +31,7 @@ def bars_plausible(found: Oddities) -> Gate:
         notes.append("each return is taken back by the next: noise over the prices")
     if found.inconsistent:
         notes.append(f"{found.inconsistent} bars with a high below or a low above another price")
-    if found.repeated > MAX_REPEATED:
+    if not found.repeated <= MAX_REPEATED:  # a NaN does not pass
         notes.append(f"{found.repeated:.1%} of paths stand there more than once")
     return plain(
         "bars_plausible",
@@ -95,18 +95,20 @@ def scaler_from_train(served: Sequence[Scaler], fitted: Sequence[Scaler]) -> Gat
     served, fitted : sequences of Scaler
         What the model uses, and what train gives when it is fitted again.
     """
-    gaps = {}
-    for used, own in zip(served, fitted, strict=True):
-        apart = np.maximum(np.abs(used.mean - own.mean), np.abs(used.scale - own.scale)) / own.scale
-        gaps |= {n: max(float(g), gaps.get(n, 0.0)) for n, g in zip(own.names, apart, strict=True)}
-    worst = max(gaps, key=lambda name: gaps[name])
+    gaps = np.max([_scaler_gaps(*pair) for pair in zip(served, fitted, strict=True)], axis=0)
+    worst = int(np.argmax(np.nan_to_num(gaps, nan=np.inf)))
     return plain(
         "scaler_from_train",
-        gaps[worst],
-        gaps[worst] <= MAX_SCALER_GAP,
+        float(gaps[worst]),
+        bool(gaps[worst] <= MAX_SCALER_GAP),
         f"within {MAX_SCALER_GAP:g} deviations of train's",
-        f"furthest: {worst}",
+        f"furthest: {fitted[0].names[worst]}",
     )
+
+
+def _scaler_gaps(used: Scaler, own: Scaler) -> Array:
+    """Return how far mean and scale of each column are apart, in train deviations."""
+    return np.maximum(np.abs(used.mean - own.mean), np.abs(used.scale - own.scale)) / own.scale
 
 
 def inference_path(log_loss_inference: float, log_loss_training: float) -> Gate:

@@ -95,7 +95,7 @@ def plot_learning_curves(history: pd.DataFrame, *, best_epoch: int) -> Axes:
     """Return training loss and valid log loss per epoch; the epoch that was kept is marked."""
     left, right = new_axes(2, height=2.9)
     left.plot(history["epoch"], history["train_loss"], marker="o", color=OTHER)
-    dress(left, "Train", "epoch", "focal loss")
+    dress(left, "Train", "epoch", "training loss")
     right.plot(history["epoch"], history["valid_log_loss"], marker="o", color=MODEL)
     right.axvline(best_epoch, color=GOOD, ls="--", label="kept")
     dress(right, "Valid", "epoch", "log loss (nats)")

@@ -26,9 +26,9 @@ def real_run(data: Path, *, symbols: tuple[str, ...], out: Path) -> dict[str, An
     """
     command = [sys.executable, str(PROJECT / "run_all.py"), "--profile", "full"]
     command += ["--symbols", *symbols, "--data", str(data), "--source", "files"]
-    command += ["--set", "threads=1", "--out", str(out), "--run-id", RUN_ID, "--keep-latest"]
-    if (out / RUN_ID / "run.json").is_file():
-        command = [*command[:2], "--resume", RUN_ID, "--out", str(out), "--keep-latest"]
+    command += ["--set", "threads=1", "--out", str(out), "--keep-latest"]
+    begun = (out / RUN_ID / "run.json").is_file()  # steps that are still good are not run again
+    command += ["--resume" if begun else "--run-id", RUN_ID]
     done = subprocess.run(command, cwd=PROJECT, check=False)
     if done.returncode not in RAN:
         raise RunError(f"the run on real bars ended with status {done.returncode}")

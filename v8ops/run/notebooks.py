@@ -22,7 +22,8 @@ from v8ops.run.plan import clean_env
 from v8ops.run.steps import COMPARE, NOTEBOOKS, PROJECT, SYMBOL_STEPS
 
 START = "00_start_here"
-ORDER = (START, *SYMBOL_STEPS, COMPARE)
+EXPLORE = ("explore/known_answer", "explore/v6_postmortem", "explore/ablation")
+ORDER = (START, *SYMBOL_STEPS, COMPARE, *EXPLORE)
 STRICT = (START, "01_prepare_data")
 INTERACTIVE = "interactive"
 SYMBOLS = ("BTC", "ETH", "SOL")
@@ -66,7 +67,7 @@ def refresh() -> int:
     prepare()
     with tempfile.TemporaryDirectory() as folder:
         for name in ORDER:
-            executed = Path(folder) / f"{name}.ipynb"
+            executed = Path(folder) / f"{Path(name).name}.ipynb"
             execute(NOTEBOOKS / f"{name}.ipynb", executed, {})
             text = json.dumps(cleaned(read_json(executed)), indent=1, ensure_ascii=False)
             write_bytes(NOTEBOOKS / f"{name}.ipynb", (text + "\n").encode())

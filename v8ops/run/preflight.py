@@ -55,7 +55,7 @@ def check_length(
     warmup = max(feature_warmup, min_window(parameters.label_window_bars) + horizon)
     usable = sum(max(0, n - warmup - horizon) for n in lengths)
     used = [parameters.train_share, parameters.valid_share, parameters.calib_share]
-    smallest = min(*used, 1.0 - sum(used))
+    smallest = min(*used, (1.0 - sum(used)) / parameters.n_folds)
     needed = int((MIN_ROWS + horizon) / smallest) + 1
     if usable < needed:
         raise SplitError(

@@ -128,8 +128,10 @@ def verdict_line(name: str, symbol: Mapping[str, Any], run_dir: Path) -> str:
     failed, unsure = failed_gates(symbol["gates"]), open_questions(symbol["gates"])
     word = "GATES FAILED" if failed else "INCONCLUSIVE" if unsure else "PASS"
     which = f" ({', '.join(failed or unsure)})" if failed or unsure else ""
+    shown = "" if test["skill_verdict"] == "skill" else " (no skill)"
     return (
-        f"{name:<6} {word}{which}  skill {test['log_loss_skill']:.2%} [{low:.2%}, {high:.2%}]  "
+        f"{name:<6} {word}{which}  "
+        f"skill {test['log_loss_skill']:.2%} [{low:.2%}, {high:.2%}]{shown}  "
         f"confidence {test['mean_confidence']:.1%}, right {test['accuracy']:.1%}  "
         f"{run_dir / name / '04_diagnose.html'}"
     )

@@ -208,13 +208,26 @@ def _parse(line: str) -> dict[str, Any]:
 
 
 def _epoch(plan: Plan, symbol: str) -> tuple[int, int]:
-    """Return how many epochs of training are done, and how many there may be."""
-    total = plan.parameters[symbol].epochs
-    try:
-        state = read_json(plan.run_dir / symbol / "checkpoint" / "checkpoint.json")
-    except StoreError:  # no training going on
+    """Return how many epochs of training are done, and how many there may be.
+
+    Every net of every fold has a folder of its own; all but the newest are finished.
+    """
+    parameters = plan.parameters[symbol]
+    total = parameters.epochs * parameters.n_folds * parameters.n_seeds
+    folder = plan.run_dir / symbol / "checkpoint"
+    states = sorted(folder.glob("*/checkpoint.json"), key=_net_order)
+    if not states:  # no training going on
         return 0, total
-    return len(state["history"]), total
+    try:
+        running = len(read_json(states[-1])["history"])
+    except StoreError:  # finished and removed since it was listed
+        return 0, total
+    return (len(states) - 1) * parameters.epochs + running, total
+
+
+def _net_order(path: Path) -> list[int]:
+    """Return (fold, net) of a checkpoint in a folder called fold_<k>_net_<j>."""
+    return [int(part) for part in path.parent.name.split("_") if part.isdigit()]
 
 
 def _ended(worker: Worker, plan: Plan) -> str | None:
