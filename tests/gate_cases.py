@@ -8,6 +8,7 @@ from v8lib.oddities import Oddities
 from v8lib.scaling import Scaler
 
 NAN = float("nan")
+AGREEMENT = Interval(0.01, -0.01, 0.03)
 ALTERNATING = np.tile(np.array([[1.0], [-1.0]], dtype=np.float32), (20, 2))
 LOGITS = np.array([[1.0, 0.0, -1.0], [0.5, -0.5, 0.0]])
 PROBS = inversion.softmax(LOGITS)
@@ -81,8 +82,8 @@ GATES = {
         lambda: gates.no_lookahead(["return_1"], True),
     ),
     "shuffled_labels": (
-        lambda: gates.shuffled_labels(Interval(0.001, -0.01, 0.012), 0.01),
-        lambda: gates.shuffled_labels(Interval(0.02, 0.001, 0.04), 0.01),
+        lambda: gates.shuffled_labels(Interval(0.001, -0.01, 0.012), AGREEMENT),
+        lambda: gates.shuffled_labels(Interval(0.02, 0.001, 0.04), AGREEMENT),
     ),
     "shifted_labels": (
         lambda: pipeline_gates.shifted_labels(Interval(0.001, -0.01, 0.012)),
@@ -136,9 +137,9 @@ NAN_INPUTS = {
     "single_row_parity of one row": lambda: parity(one_by_one=broken(PROBS)),
     "single_row_parity under torch": lambda: parity(torch_batch=broken(PROBS)),
     "single_row_parity everywhere": lambda: parity(*[broken(PROBS)] * 3),
-    "shuffled_labels": lambda: gates.shuffled_labels(Interval(NAN, NAN, NAN), 0.0),
+    "shuffled_labels": lambda: gates.shuffled_labels(Interval(NAN, NAN, NAN), AGREEMENT),
     "shuffled_labels, agreement alone": lambda: gates.shuffled_labels(
-        Interval(0.0, -0.01, 0.01), NAN
+        Interval(0.0, -0.01, 0.01), Interval(NAN, NAN, NAN)
     ),
     "shifted_labels": lambda: pipeline_gates.shifted_labels(Interval(NAN, NAN, NAN)),
     "shifted_labels, value alone": lambda: pipeline_gates.shifted_labels(

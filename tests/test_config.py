@@ -194,6 +194,15 @@ def test_shares_that_leave_no_test_split_are_refused(defaults):
         config.check_parameters(defaults | {"train_share": 0.78})
 
 
+def test_a_horizon_beyond_the_garch_market_s_known_answer_is_refused_before_anything_runs(defaults):
+    garch = defaults | {"market_model": "garch"}
+    with pytest.raises(ParameterError, match=r"^horizon_bars = 7: .* known up to 6$"):
+        config.check_parameters(garch | {"horizon_bars": 7})
+    assert config.check_parameters(garch | {"horizon_bars": 6}).horizon_bars == 6
+    for change in ({"market_model": "momentum"}, {"source": "files"}):
+        assert config.check_parameters(garch | {"horizon_bars": 7} | change).horizon_bars == 7
+
+
 def test_an_unknown_symbol_is_refused_with_those_there_are(folder):
     with pytest.raises(ParameterError, match=r"unknown symbol 'DOGE'.*BTC, ETH, SOL"):
         merge(folder, symbol="DOGE")

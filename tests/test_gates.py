@@ -99,12 +99,18 @@ def test_a_value_a_feature_lacks_fails_though_no_row_has_it():
 
 @pytest.mark.parametrize(
     ("agreement", "verdict"),
-    [(0.05, "fail"), (-0.05, "fail"), (1.0, "fail"), (0.049, "pass"), (-0.049, "pass")],
+    [
+        (Interval(1.0, 1.0, 1.0), "fail"),
+        (Interval(0.06, 0.05, 0.07), "fail"),
+        (Interval(-0.06, -0.07, -0.05), "fail"),
+        (Interval(0.06, 0.049, 0.071), "pass"),
+        (Interval(-0.06, -0.2, 0.08), "pass"),
+    ],
 )
-def test_shuffled_labels_that_agree_with_the_truth_control_nothing(agreement, verdict):
+def test_shuffled_labels_that_agree_with_the_truth_for_sure_control_nothing(agreement, verdict):
     gate = gates.shuffled_labels(Interval(-0.01, -0.02, 0.0), agreement)
     assert gate.verdict == verdict
-    assert f"{agreement:.3f}" in gate.note
+    assert f"{agreement.value:.3f}" in gate.note
 
 
 def test_a_gate_that_could_not_be_judged_fails_and_says_why():

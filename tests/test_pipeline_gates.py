@@ -74,3 +74,8 @@ def test_what_need_not_be_there_fails_only_when_it_is_clearly_below_nothing(judg
     assert judge(Interval(-0.01, -0.02, 0.0)).verdict == "pass"
     assert judge(Interval(-0.01, -0.02, -1e-9)).verdict == "fail"
     assert judge(Interval(0.3, 0.2, 0.4)).verdict == "pass"
+
+
+def test_a_probe_that_tried_nothing_does_not_pass():
+    assert pipeline_gates.labels_look_ahead([], 0).verdict == "fail"
+    assert pipeline_gates.splits_purged([]).verdict == "fail"

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from v8lib.boosting import FLOOR, LogProbs, histogram_trees, lightgbm_trees
 from v8lib.calibration import fit_temperature
-from v8lib.errors import NoSkillError
+from v8lib.errors import FeatureError, NoSkillError
 from v8lib.intervals import skill_interval
 from v8lib.inversion import softmax
 from v8lib.metrics import accuracy, ece, log_loss, row_log_loss
@@ -62,10 +62,20 @@ def fit_baselines(
         Seed of the tree learners.
     with_lightgbm : bool
         Whether LightGBM is one of them.
+
+    Raises
+    ------
+    FeatureError
+        If no column is left that "volatility_only" could look at.
     """
     is_volatility = np.array(
         [family in VOLATILITY_FAMILIES and name not in SIGNED for name, family in columns]
     )
+    if not is_volatility.any():
+        raise FeatureError(
+            "exclude_families leaves nothing to the baseline volatility_only: keep one of "
+            f"{', '.join(VOLATILITY_FAMILIES)}"
+        )
     fits: dict[str, Fit] = {
         "climatology": lambda s: np.tile(climatology(s.train[1]), (len(s.test_features), 1)),
         "volatility_only": lambda s: _logistic(s, is_volatility),

@@ -236,7 +236,7 @@ def _control_gates(found: Probes) -> Sequence[Gate]:
         return [gates.not_judged(name, CLASS_MISSING) for name in names]
     return [
         gates.shuffled_labels(
-            draws_interval(found.shuffled.skills), float(found.shuffled.agreements.mean())
+            draws_interval(found.shuffled.skills), draws_interval(found.shuffled.agreements)
         ),
         pipeline_gates.shifted_labels(draws_interval(found.shifted)),
     ]

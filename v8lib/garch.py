@@ -137,11 +137,11 @@ def garch_posterior(
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     weights = weights / weights.sum()
     known = np.isfinite(threshold)
-    cut = threshold[known] / market.volatility
+    season, cut = season[:, known], threshold[known] / market.volatility
     state = market.variance[known], market.momentum[known]
     down, up = np.zeros(len(cut)), np.zeros(len(cut))
     for path in product(range(nodes), repeat=horizon_bars - 1):
-        mean, sigma = _last_return(points[list(path)], *state, season[:, known], market)
+        mean, sigma = _last_return(points[list(path)], *state, season, market)
         share = weights[list(path)].prod()
         down += share * _normal_cdf((-cut - mean) / sigma)
         up += share * _normal_cdf((mean - cut) / sigma)

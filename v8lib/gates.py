@@ -205,20 +205,20 @@ def no_lookahead(moved: Sequence[str], canary_caught: bool) -> Gate:
     return plain("no_lookahead", len(moved), passed, "nothing moves", "; ".join(notes))
 
 
-def shuffled_labels(interval: Interval, agreement: float) -> Gate:
+def shuffled_labels(interval: Interval, agreement: Interval) -> Gate:
     """Judge models trained on shuffled labels: their mean skill must not be above 0.
 
     Parameters
     ----------
     interval : Interval
         Mean skill over the shuffles.
-    agreement : float
+    agreement : Interval
         Mean Matthews correlation of shuffled and true labels: a control that agrees with the
-        truth controls nothing, and fails too.
+        truth for sure, either way, controls nothing, and fails too.
     """
-    shuffled = abs(agreement) < MAX_AGREEMENT
+    shuffled = agreement.low < MAX_AGREEMENT and agreement.high > -MAX_AGREEMENT
     verdict: Verdict = "pass" if interval.low <= 0.0 and shuffled else "fail"
-    note = f"agreement of shuffled and true labels {agreement:.3f}"
+    note = f"agreement of shuffled and true labels {agreement.value:.3f}"
     return estimate("shuffled_labels", interval, "95 % interval not above 0", verdict, note)
 
 

@@ -53,11 +53,10 @@ def bar_oddities(bars: pd.DataFrame) -> Oddities:
 
 
 def _cut(returns: np.ndarray) -> np.ndarray:
-    """Return returns cut at `MAX_RETURN`; a market that mostly stands still is left as it is."""
-    typical = float(np.median(np.abs(returns)))
-    return (
-        returns if typical == 0.0 else np.clip(returns, *(np.array([-1, 1]) * MAX_RETURN * typical))
-    )
+    """Return returns cut at `MAX_RETURN` typical moves; bars that stood still are not typical."""
+    moves = np.abs(returns[returns != 0.0])
+    limit = MAX_RETURN * float(np.median(moves)) if len(moves) else 0.0
+    return np.clip(returns, -limit, limit)
 
 
 def _repeated_share(parts: list[np.ndarray]) -> float:

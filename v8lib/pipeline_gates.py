@@ -68,7 +68,7 @@ def labels_look_ahead(wrong: Sequence[str], n_cuts: int) -> Gate:
     return plain(
         "labels_look_ahead",
         len(wrong),
-        not wrong,
+        not wrong and n_cuts > 0,
         "known when the horizon is over, not before",
         "; ".join(wrong) or f"{n_cuts} bars tried",
     )
@@ -82,7 +82,8 @@ def splits_purged(overlaps: Sequence[int]) -> Gate:
     overlaps : sequence of int
         From `splits.overlapping_labels`, one per fold.
     """
-    return plain("splits_purged", sum(overlaps), not any(overlaps), "no labels that meet")
+    purged = len(overlaps) > 0 and not any(overlaps)
+    return plain("splits_purged", sum(overlaps), purged, "no labels that meet")
 
 
 def scaler_from_train(served: Sequence[Scaler], fitted: Sequence[Scaler]) -> Gate:
