@@ -11,11 +11,12 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 # Okabe and Ito's colours for colour-blind readers.
 COLOURS = {"DOWN": "#D55E00", "HOLD": "#7F7F7F", "UP": "#0072B2"}
 MODEL, OTHER, GOOD, BAND = "#0072B2", "#E69F00", "#009E73", "#9EC9E2"
-DPI = 144
+DPI, COLOURS_KEPT = 144, 128
 STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -37,11 +38,18 @@ def new_axes(n: int = 1, *, width: float = 7.6, height: float = 3.3) -> NDArray[
 
 def show(axes: Axes, *, alt: str) -> None:
     """Display the figure of `axes` as PNG, with `alt` for those who cannot see it."""
-    buffer = io.BytesIO()
-    # No software version in the file: the same figure gives the same bytes.
-    axes.figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    png = base64.b64encode(buffer.getvalue()).decode()
+    png = base64.b64encode(_png(axes.figure)).decode()
     display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+def _png(figure: Figure) -> bytes:
+    """Return a figure as PNG with a palette: a third of the size, and no difference to see."""
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    # No software version and no time in the file: the same figure gives the same bytes.
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(COLOURS_KEPT).save(packed, format="png", optimize=True)
+    return packed.getvalue()
 
 
 def dress(axes: Axes, title: str, xlabel: str, ylabel: str = "") -> None:
