@@ -18,7 +18,7 @@ from v8lib.metrics import accuracy, ece, log_loss
 from v8lib.model import HIDDEN
 from v8lib.numpy_net import NumpyNet
 from v8lib.preparation import prepare, steps_of
-from v8lib.recipe import training_settings
+from v8lib.recipe import exact_probabilities, training_settings
 from v8lib.rows import Rows
 from v8lib.scaling import apply_scaler
 from v8lib.sources import Source
@@ -66,10 +66,8 @@ def make_bench(source: Source, parameters: Parameters, *, judged: str) -> Bench:
         as one likes; on real bars "calib", the second half of it, with the temperature
         fitted on the first: a choice made on test would spend it.
     """
-    known = None
-    if source.market is not None:
-        known = lambda threshold: source.posterior(threshold, parameters.horizon_bars)  # noqa: E731
-    prepared = prepare(source.bars, steps_of(parameters), known)
+    exact = exact_probabilities(source, parameters)
+    prepared = prepare(source.bars, steps_of(parameters), exact)
     scaler, fold = prepared.scalers[-1], prepared.folds[-1]
     train, valid = (prepared.rows.at(part) for part in (fold.train, fold.valid))
     calib, rows = prepared.rows.at(fold.calib), prepared.rows.at(fold.test)

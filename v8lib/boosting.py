@@ -4,6 +4,7 @@ Both are fitted on train and keep as many trees as valid likes best.
 """
 
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +54,13 @@ def histogram_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
     return log_probs
 
 
-def lightgbm_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
-    """Return the same for LightGBM (Ke et al. 2017) with early stopping on valid.
+def load_lightgbm() -> ModuleType:
+    """Return the lightgbm module.
 
     Raises
     ------
     TrainingError
-        If LightGBM is not installed, or cannot be loaded on this machine.
+        If it is not installed, or cannot be loaded on this machine.
     """
     try:
         import lightgbm
@@ -68,6 +69,18 @@ def lightgbm_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
             f"with_lightgbm: LightGBM cannot be loaded ({error}); install it and the system's "
             "OpenMP library (libgomp1), or set with_lightgbm=false"
         ) from None
+    return lightgbm
+
+
+def lightgbm_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
+    """Return the same for LightGBM (Ke et al. 2017) with early stopping on valid.
+
+    Raises
+    ------
+    TrainingError
+        As `load_lightgbm`.
+    """
+    lightgbm = load_lightgbm()
     model = lightgbm.LGBMClassifier(
         n_estimators=LIGHTGBM_TREES,
         learning_rate=LIGHTGBM_RATE,

@@ -19,7 +19,7 @@ from v8lib.model import build_net, predict_logits
 from v8lib.oddities import Oddities, bar_oddities
 from v8lib.past_probe import labels_misplaced, past_moved
 from v8lib.probes import one_by_one, probe_lookahead
-from v8lib.runtime import Runtime, averaged_logits
+from v8lib.runtime import Member, Runtime, averaged_logits
 from v8lib.scaling import Scaler, apply_scaler, fit_scaler
 from v8lib.seeds import stream
 from v8lib.shuffling import ShuffleProbe, probe_shuffled, shifted_skills
@@ -120,13 +120,21 @@ def _torch_probs(runtime: Runtime, rows: NDArray[np.float32]) -> Array:
 def path_losses(case: Case) -> tuple[float, float]:
     """Return the log loss on calib through the inference norm and through the training norm.
 
-    Of the last fold's first net, each at its own best temperature; (0, 0) for a model that
-    is no net of this suite and so has one path.
+    Each path at its own best temperature, of the net whose inference norm costs most, over
+    all folds and nets; (0, 0) for a model that is no net of this suite and so has one path.
     """
-    model, calib = case.models[-1], case.calib[-1]
-    if not isinstance(model, Runtime):
-        return 0.0, 0.0
-    member, scaled = model.members[0], apply_scaler(model.scaler, calib.features)
+    pairs = [
+        _net_path_losses(member, apply_scaler(model.scaler, calib.features), calib.labels)
+        for model, calib in zip(case.models, case.calib, strict=True)
+        if isinstance(model, Runtime)
+        for member in model.members
+    ]
+    return max(pairs, key=lambda pair: pair[0] - pair[1], default=(0.0, 0.0))
+
+
+def _net_path_losses(
+    member: Member, scaled: NDArray[np.float32], labels: NDArray[np.integer]
+) -> tuple[float, float]:
     paths = member.net.raw_logits(scaled), member.net.training_path_logits(scaled)
     used = member.calibration
     losses = []
@@ -134,7 +142,7 @@ def path_losses(case: Case) -> tuple[float, float]:
         logits = inverted_logits(
             raw, gamma=used.gamma, smoothing=used.smoothing, class_weights=used.class_weights
         )
-        losses.append(_best_log_loss(logits, calib.labels))
+        losses.append(_best_log_loss(logits, labels))
     return losses[0], losses[1]
 
 

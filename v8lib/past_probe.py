@@ -1,18 +1,20 @@
 """Whether labels, splits and scalers of the past stay when the future changes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from v8lib.bars import bar_seconds, epoch_seconds
 from v8lib.labels import MISSING
-from v8lib.preparation import Prepared, prepare
-from v8lib.probes import other_future
+from v8lib.preparation import Prepared, Steps, prepare
+from v8lib.probes import PROBE_BARS, other_future
+from v8lib.scaling import Scaler
 from v8lib.series import REFERENCE_BARS
+from v8lib.splits import SplitIndex
 from v8lib.windows import segment_slices
-
-PROBE_BARS = 256  # bars of a future that is replaced
 
 
 def past_moved(prepared: Prepared, *, horizon_bars: int, rng: np.random.Generator) -> list[str]:
@@ -33,7 +35,8 @@ def past_moved(prepared: Prepared, *, horizon_bars: int, rng: np.random.Generato
     """
     fold = prepared.folds[0]
     n_past = int(fold.calib.max()) + horizon_bars + 1
-    again = prepare(other_future(prepared.bars, n_past, rng), prepared.steps)
+    own = _with_later_rows_as_they_were(prepared, n_past)
+    again = prepare(other_future(prepared.bars, n_past, rng), own)
     moved = []
     for name in ("train", "valid", "calib"):
         before, after = getattr(fold, name), getattr(again.folds[0], name)
@@ -47,7 +50,22 @@ def past_moved(prepared: Prepared, *, horizon_bars: int, rng: np.random.Generato
     return moved
 
 
-def _numbers(scaler) -> tuple:
+def _with_later_rows_as_they_were(prepared: Prepared, n_past: int) -> Steps:
+    """Return the steps with a split that is told of the same usable bars after `n_past`.
+
+    Splits are shares of the usable rows. A bar of the future that becomes usable, because a
+    market that stood still now moves, moves their borders without looking ahead.
+    """
+    before = np.zeros(len(prepared.bars), dtype=bool)
+    before[prepared.rows.position] = True
+
+    def split(usable: NDArray[np.bool_]) -> list[SplitIndex]:
+        return prepared.steps.split(np.concatenate([usable[:n_past], before[n_past:]]))
+
+    return replace(prepared.steps, split=split)
+
+
+def _numbers(scaler: Scaler) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return scaler.mean, scaler.scale
 
 

@@ -6,7 +6,11 @@ A test holds this against a run of the notebooks: same parameters, same numbers.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from v8lib.case import Case, Model
 from v8lib.config import Parameters
@@ -41,6 +45,7 @@ TRAINING_KEYS = (
     "seed",
     "symbol",
 )
+Array = NDArray[np.float64]
 Train = Callable[[Prepared, Parameters], list[Model]]
 
 
@@ -66,6 +71,13 @@ def open_bars(parameters: Parameters, *, data_path: str = "") -> Source:
         data_path=data_path,
         seed=parameters.seed,
         market=market_settings(parameters),
+    )
+
+
+def exact_probabilities(source: Source, parameters: Parameters) -> Callable[[Array], Array]:
+    """Return what gives the exact class probabilities, where known, from label thresholds."""
+    return partial(
+        source.posterior, horizon_bars=parameters.horizon_bars, scheme=parameters.label_scheme
     )
 
 
@@ -111,10 +123,8 @@ def build_case(
     steps, train : optional
         What to do instead of the suite's own steps and training.
     """
-    posterior = None
-    if source.market is not None:
-        posterior = lambda threshold: source.posterior(threshold, parameters.horizon_bars)  # noqa: E731
-    prepared = prepare(source.bars, steps or steps_of(parameters), posterior)
+    exact = exact_probabilities(source, parameters)
+    prepared = prepare(source.bars, steps or steps_of(parameters), exact)
     models = train(prepared, parameters)
     return Case(prepared, models, training_settings(parameters), parameters.symbol, parameters.seed)
 

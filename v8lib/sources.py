@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from v8lib.bars import COLUMNS, Finding, describe_bars, load_bars
-from v8lib.config import MarketModel, Parameters
+from v8lib.config import LabelScheme, MarketModel, Parameters
 from v8lib.errors import ParameterError
 from v8lib.garch import GarchMarket, garch_posterior, simulate_garch
 from v8lib.market import SimulatedMarket, posterior, simulate_market
@@ -26,9 +26,18 @@ class Source:
     facts: Mapping[str, Any]
     market: SimulatedMarket | GarchMarket | None
 
-    def posterior(self, threshold: NDArray[np.float64], horizon_bars: int) -> NDArray[np.float64]:
-        """Return the exact class probabilities, shape (n_bars, 3); (n_bars, 0) on real bars."""
-        if self.market is None:
+    def posterior(
+        self,
+        threshold: NDArray[np.float64],
+        horizon_bars: int,
+        scheme: LabelScheme = "trailing_tercile",
+    ) -> NDArray[np.float64]:
+        """Return the exact class probabilities, shape (n_bars, 3), or (n_bars, 0) if not known.
+
+        They are known on a simulated market for labels that look at the horizon's end: which
+        barrier is touched first, as `triple_barrier` asks, has no closed form here.
+        """
+        if self.market is None or scheme == "triple_barrier":
             return np.empty((len(self.bars), 0))
         known = garch_posterior if isinstance(self.market, GarchMarket) else posterior
         return known(self.market, threshold, horizon_bars)

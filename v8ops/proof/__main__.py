@@ -141,6 +141,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.quick:
         stored = {p: read_json(STORE / f"{p}.json") for p in PARTS if _is_stored(p)}
         write_page(stored)
+        everything = [check for part in stored for check in checks_of(part, stored[part]["found"])]
+        missed = sum(not check.held for check in everything)
         say(f"written: {PAGE.relative_to(PROJECT)}")
     return 3 if missed else 0
 

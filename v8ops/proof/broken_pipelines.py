@@ -1,6 +1,7 @@
 """Pipelines that are broken in one step each: each function takes the honest one to its defect."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ from v8lib.case import Case
 from v8lib.feature import plain
 from v8lib.labels import MISSING, Label, Labels
 from v8lib.market import START
-from v8lib.predecessor import predecessor_steps, train_predecessor
+from v8lib.predecessor import SHARE_KEYS, predecessor_steps, train_predecessor
+from v8lib.predecessor import random_split as predecessor_split
 from v8lib.recipe import build_case, open_bars
 from v8lib.rows import Rows
 from v8lib.scaling import Scaler, fit_scaler
@@ -22,12 +24,13 @@ AUGMENT_COPIES, AUGMENT_NOISE = 4, 0.02
 
 def scaler_of_all_rows(honest: Honest) -> Case:
     """Fit the scaler on all rows, test included."""
-    return honest.rebuilt(scaler=_fit_on_everything)
+    clip = honest.parameters.clip_sigma
 
+    def scaler(rows: Rows, split: SplitIndex, names: list[str]) -> Scaler:
+        del split  # that is the defect
+        return fit_scaler(rows.features, names, clip_sigma=clip)
 
-def _fit_on_everything(rows: Rows, split: SplitIndex, names: list[str]) -> Scaler:
-    del split  # that is the defect
-    return fit_scaler(rows.features, names, clip_sigma=8.0)
+    return honest.rebuilt(scaler=scaler)
 
 
 def shuffled_scaler_columns(honest: Honest) -> Case:
@@ -126,14 +129,10 @@ def class_missing(honest: Honest) -> Case:
 
 def random_split(honest: Honest) -> Case:
     """Deal the rows out at random: test rows have neighbours in train."""
-    rng = np.random.default_rng(honest.parameters.seed)
-
-    def split(usable: NDArray[np.bool_]) -> list[SplitIndex]:
-        rows = rng.permutation(np.flatnonzero(usable))
-        cuts = (np.array([0.6, 0.7, 0.8]) * len(rows)).astype(int)
-        return [SplitIndex(*(np.sort(part) for part in np.split(rows, cuts)))]
-
-    return honest.rebuilt(split=split)
+    own = honest.parameters
+    shares = {key: getattr(own, key) for key in SHARE_KEYS}
+    at_random = partial(predecessor_split, seed=own.seed, symbol=own.symbol, **shares)
+    return honest.rebuilt(split=at_random)
 
 
 def unpurged_split(honest: Honest) -> Case:

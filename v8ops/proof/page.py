@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from v8lib.gates import BRIEF
+from v8lib.provenance import library_sha256
 from v8ops.proof.checks import Check
 from v8ops.proof.matrix import HONEST
 from v8ops.proof.zoo import DEFECTS
@@ -48,7 +49,8 @@ def origin(stored: Mapping[str, Any]) -> str:
     """Return where a part's figures come from, as one line."""
     versions = ", ".join(f"{name} {v}" for name, v in stored["versions"].items())
     commit, code = str(stored["git_commit"])[:12], stored["library_sha256"][:12]
-    return f"*Measured at commit {commit} (v8lib {code}); {versions}.*"
+    older = "" if stored["library_sha256"] == library_sha256() else ", older than this page's"
+    return f"*Measured at commit {commit} (v8lib {code}{older}); {versions}.*"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -57,6 +57,11 @@ def saturated(honest: Honest) -> Case:
     return honest.with_models(partial(models.scaled_logits, factor=50.0))
 
 
+def exploding_logits(honest: Honest) -> Case:
+    """Multiply the logits by a thousand, to the size of the predecessor's."""
+    return honest.with_models(partial(models.scaled_logits, factor=1_000.0))
+
+
 def untrained_layer_norm(honest: Honest) -> Case:
     """Train with BatchNorm and infer through a LayerNorm that never saw a gradient."""
     batch = honest.parameters.model_copy(update={"normalization": "batch"})
@@ -84,6 +89,7 @@ MUST_FAIL: dict[Callable[[Honest], Case], str] = {
     hand_set_temperature: "calibration",
     overconfident: "calibration",
     saturated: "confidence_calibrated",
+    exploding_logits: "logit_range_healthy",
     untrained_layer_norm: "inference_path",
     pipelines.scaler_of_all_rows: "scaler_from_train",
     pipelines.stale_scaler: "scaler_from_train",

@@ -11,7 +11,7 @@ from typing import Any
 
 from v8lib.bars import bar_seconds, epoch_seconds, load_bars
 from v8lib.config import Parameters
-from v8lib.errors import SplitError, V8Error
+from v8lib.errors import FeatureError, SplitError, V8Error
 from v8lib.features import feature_table, warmup_bars
 from v8lib.labels import min_window
 from v8lib.splits import MIN_ROWS
@@ -38,7 +38,32 @@ def check(job: Mapping[str, Any]) -> str:
         name, sha256 = loaded.path, loaded.sha256
     table = feature_table(interval_s or parameters.market_interval_s, parameters.excluded)
     check_length(name, lengths, parameters, warmup_bars(table))
+    check_baselines(parameters, [feature.family for feature in table])
     return sha256
+
+
+def check_baselines(parameters: Parameters, families: list[str]) -> None:
+    """Refuse what would stop a run at its last notebook, after all training.
+
+    Raises
+    ------
+    V8Error
+        If LightGBM is asked for and cannot be loaded, or no family is left that the baseline
+        volatility_only could look at.
+    """
+    if not (parameters.with_lightgbm or parameters.excluded):
+        return
+    # Imported here: scikit-learn takes a second that most runs need not wait for.
+    from v8lib.baselines import VOLATILITY_FAMILIES
+    from v8lib.boosting import load_lightgbm
+
+    if parameters.with_lightgbm:
+        load_lightgbm()
+    if not set(families) & set(VOLATILITY_FAMILIES):
+        raise FeatureError(
+            "exclude_families leaves nothing to the baseline volatility_only: keep one of "
+            f"{', '.join(VOLATILITY_FAMILIES)}"
+        )
 
 
 def check_length(
