@@ -118,9 +118,9 @@ def test_labels_that_are_not_shuffled_do_have_skill_and_agree(splits, monkeypatc
     """Otherwise the probe above would pass because two epochs teach nothing."""
     monkeypatch.setattr(shuffling, "block_order", lambda n_rows, **_: np.arange(n_rows))
     found = probe(splits, n_draws=1)
-    # Shuffled, the same nets end near or below 0; how far above true labels lift them within
-    # two epochs depends on the weights they begin with.
-    assert found.skills[0] > 0.1
+    # Beyond what shuffled ones may show above; how far beyond, within two epochs, depends on
+    # the weights they begin with.
+    assert found.skills[0] > 0.15
     assert found.agreements[0] == 1.0
 
 
