@@ -29,6 +29,7 @@ FULL = {"seeds": (1, 2, 3), "garch_seeds": (1, 2, 3, 4, 5), "honest_seeds": tupl
 QUICK = {"seeds": (1,), "garch_seeds": (1,), "honest_seeds": (1, 2)}
 SYMBOL, SYMBOLS = "BTC", ("BTC", "ETH", "SOL")
 GARCH_BARS = 72_000
+CONTROL_DRAWS = 3  # of each control, where many models are judged
 
 
 def parameters_of(profile: str, **settings: Any) -> Parameters:
@@ -51,11 +52,15 @@ def measure(part: str, options: argparse.Namespace) -> Any:
     hard = parameters_of(profile, threads=1, **hard_bars)
     ensemble = {"n_folds": 2, "n_seeds": 2} if options.quick else {}
     full = parameters_of("smoke" if options.quick else "full", threads=1, **hard_bars, **ensemble)
+    draws = {"shuffle_draws": CONTROL_DRAWS, "shift_draws": CONTROL_DRAWS}
+    judged, judged_hard = (p.model_copy(update=draws) for p in (base, hard))
     work: dict[str, Callable[[], Any]] = {
         "momentum": lambda: answers.momentum_answers(base, seeds=sizes["seeds"], jobs=jobs),
         "garch": lambda: answers.hard_answers(hard, full, seeds=sizes["garch_seeds"], jobs=jobs),
-        "defects": lambda: matrix.defect_matrix(base, jobs=jobs),
-        "honest": lambda: matrix.honest_verdicts(hard, seeds=sizes["honest_seeds"], jobs=jobs),
+        "defects": lambda: matrix.defect_matrix(judged, jobs=jobs),
+        "honest": lambda: matrix.honest_verdicts(
+            judged_hard, seeds=sizes["honest_seeds"], jobs=jobs
+        ),
         "ablation": lambda: ablations.measure(base, data=options.data, symbol=SYMBOL, jobs=jobs),
         "real": lambda: real_bars.real_run(options.data, symbols=SYMBOLS, out=STORE),
     }
