@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from v8lib import market, seeds
+from v8lib.config import merge_parameters
 
 PROJECT = Path(__file__).resolve().parents[1]
 TIME_KEYS = ("created", "run_id", "seconds", "train_rows_per_second", "path")
@@ -47,3 +48,14 @@ def bars(n_bars=7_000, *, symbol="BTC"):
         rng=seeds.stream(1, symbol, "file"),
     )
     return simulated.bars.reset_index()
+
+
+def smoke_parameters(**settings):
+    """Return the smoke parameters of BTC's simulated market, on one thread."""
+    return merge_parameters(
+        PROJECT / "params",
+        profile="smoke",
+        symbol="BTC",
+        source="simulated",
+        settings=[("threads", 1), *settings.items()],
+    )

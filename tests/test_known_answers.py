@@ -6,36 +6,25 @@ the limits are set where three seeds tried beforehand stayed well inside.
 
 import pytest
 
-from tests.runs import PROJECT
-from v8lib.config import merge_parameters
+from tests.runs import smoke_parameters
 from v8lib.experiments import hard_market, known_answer_row, momentum_market
 from v8ops.proof import answers
 from v8ops.proof.checks import at_least, at_most
 
 
-def smoke(**settings):
-    return merge_parameters(
-        PROJECT / "params",
-        profile="smoke",
-        symbol="BTC",
-        source="simulated",
-        settings=[("threads", 1), *settings.items()],
-    )
-
-
 @pytest.fixture(scope="module")
 def none():
-    return known_answer_row(momentum_market(smoke(), signal=0.0, seed=1))
+    return known_answer_row(momentum_market(smoke_parameters(), signal=0.0, seed=1))
 
 
 @pytest.fixture(scope="module")
 def strong():
-    return known_answer_row(momentum_market(smoke(epochs=6), signal=0.94, seed=1))
+    return known_answer_row(momentum_market(smoke_parameters(epochs=6), signal=0.94, seed=1))
 
 
 @pytest.fixture(scope="module")
 def hard():
-    return known_answer_row(hard_market(smoke(epochs=6, n_seeds=2), seed=1))
+    return known_answer_row(hard_market(smoke_parameters(epochs=6, n_seeds=2), seed=1))
 
 
 def test_nothing_is_claimed_of_a_market_without_structure(none):

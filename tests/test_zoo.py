@@ -4,25 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from tests.runs import PROJECT
-from v8lib.config import merge_parameters
+from tests.runs import smoke_parameters
 from v8lib.experiments import hard_market
 from v8lib.recipe import examine
 from v8ops.proof import matrix, zoo
 from v8ops.proof.broken_models import best_possible
 from v8ops.proof.honest import build_honest
 
-QUICK = [("threads", 1), ("shuffle_draws", 2), ("shift_draws", 2)]
+QUICK = {"shuffle_draws": 2, "shift_draws": 2}
 
 
 def smoke(**settings):
-    return merge_parameters(
-        PROJECT / "params",
-        profile="smoke",
-        symbol="BTC",
-        source="simulated",
-        settings=[*QUICK, *settings.items()],
-    )
+    return smoke_parameters(**QUICK | settings)
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from v8lib.auxiliary import auxiliary_targets
-from v8lib.baselines import climatology
-from v8lib.calibration import fit_temperature, inverted_logits
+from v8lib.baselines import at_temperature, climatology
+from v8lib.calibration import inverted_logits
 from v8lib.config import Parameters
-from v8lib.errors import NoSkillError
 from v8lib.inversion import softmax
 from v8lib.metrics import accuracy, ece, log_loss
 from v8lib.model import HIDDEN
@@ -157,16 +156,7 @@ def _calibrated(
         (CALIBRATIONS[:2], CALIBRATIONS[2:]), (raw, inverted), strict=True
     ):
         yield plain, softmax(judged)
-        yield heated, _at_best_temperature(calib, bench.calib[1], judged, prior)
-
-
-def _at_best_temperature(
-    calib: Array, labels: NDArray[np.int64], judged: Array, prior: Array
-) -> Array:
-    try:
-        return softmax(judged / fit_temperature(calib, labels))
-    except NoSkillError:
-        return np.tile(prior, (len(judged), 1))
+        yield heated, at_temperature(calib, bench.calib[1], judged, prior)
 
 
 def _scores(bench: Bench, probs: Array, n_bins: int) -> dict[str, float]:

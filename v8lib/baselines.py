@@ -97,7 +97,7 @@ def fit_linear(folds: Sequence[Splits]) -> Array:
 def _logistic(splits: Splits, columns: NDArray[np.bool_]) -> Array:
     features, labels = splits.train
     log_probs = linear_log_probs(features[:, columns], labels)
-    return _at_temperature(
+    return at_temperature(
         log_probs(splits.calib[0][:, columns]),
         splits.calib[1],
         log_probs(splits.test_features[:, columns]),
@@ -123,7 +123,7 @@ def linear_log_probs(features: NDArray[np.float32], labels: NDArray[np.integer])
 def calibrated(fit: Callable[..., LogProbs], splits: Splits, seed: int) -> Array:
     """Return test probabilities of a tree learner at the temperature that suits calib."""
     log_probs = fit(splits.train, splits.valid, seed=seed)
-    return _at_temperature(
+    return at_temperature(
         log_probs(splits.calib[0]),
         splits.calib[1],
         log_probs(splits.test_features),
@@ -131,10 +131,20 @@ def calibrated(fit: Callable[..., LogProbs], splits: Splits, seed: int) -> Array
     )
 
 
-def _at_temperature(
+def at_temperature(
     calib_scores: Array, calib_labels: NDArray[np.integer], test_scores: Array, prior: Array
 ) -> Array:
-    """Return test probabilities at calib's temperature; the prior where calib shows no skill."""
+    """Return test probabilities at calib's temperature; the prior where calib shows no skill.
+
+    Parameters
+    ----------
+    calib_scores, test_scores : arrays of shape (n_rows, 3)
+        Logits or log probabilities of calib and of the rows to be judged.
+    calib_labels : integer array
+        What happened on calib.
+    prior : array of shape (3,)
+        Class frequencies of train.
+    """
     try:
         return softmax(test_scores / fit_temperature(calib_scores, calib_labels))
     except NoSkillError:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from v8lib.market import FIRST_PRICE, START
+from v8lib.market import FIRST_PRICE, dress
 
 Array = NDArray[np.float64]
 OMEGA, ALPHA, BETA = 0.02, 0.08, 0.90
@@ -76,34 +76,14 @@ def simulate_garch(
         m = decay * m + (1.0 - decay) * z
         rows[t] = sigma, z, h, m
     sigma, z, variance, momentum = rows[BURN_IN:].T
-    bars = _dress(volatility * sigma * z, volatility * sigma, volatility, interval_s, rng)
+    close = np.log(FIRST_PRICE) + np.cumsum(volatility * sigma * z)
+    bars = dress(close, volatility * sigma, sigma, interval_s, rng)
     return GarchMarket(bars, variance.copy(), momentum.copy(), signal, decay, volatility)
 
 
 def season_of(bar: NDArray[np.integer], interval_s: int) -> Array:
     """Return the factor of the daily season at each bar number; bar 0 opens at midnight UTC."""
     return 1.0 + SEASON * np.sin(2.0 * np.pi * ((bar * interval_s) % DAY_S) / DAY_S)
-
-
-def _dress(
-    returns: Array, sigma: Array, volatility: float, interval_s: int, rng: np.random.Generator
-) -> pd.DataFrame:
-    n = len(returns)
-    close = np.log(FIRST_PRICE) + np.cumsum(returns)
-    open_ = np.concatenate([close[:1], close[:-1]])
-    wicks = np.abs(rng.standard_normal((2, n))) * sigma / 2.0
-    bars = pd.DataFrame(
-        {
-            "open": np.exp(open_),
-            "high": np.exp(np.maximum(open_, close) + wicks[0]),
-            "low": np.exp(np.minimum(open_, close) - wicks[1]),
-            "close": np.exp(close),
-            "volume": rng.lognormal(mean=3.0, sigma=0.5, size=n) * sigma / volatility,
-        },
-        index=pd.date_range(START, periods=n, freq=pd.Timedelta(seconds=interval_s)),
-    )
-    bars.index.name = "timestamp"
-    return bars
 
 
 def garch_posterior(

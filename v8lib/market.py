@@ -68,24 +68,43 @@ def simulate_market(
         m = decay * m + (1.0 - decay) * returns[t]
         state[t] = m
     close = np.log(FIRST_PRICE) + volatility * np.cumsum(returns[BURN_IN:])
-    bars = _dress(close, volatility, interval_s, rng)
+    sigma = np.full(n_bars, volatility)
+    bars = dress(close, sigma, np.ones(n_bars), interval_s, rng)
     return SimulatedMarket(bars, state[BURN_IN:], signal, decay, volatility)
 
 
-def _dress(
-    close: NDArray[np.float64], volatility: float, interval_s: int, rng: np.random.Generator
+def dress(
+    close: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    activity: NDArray[np.float64],
+    interval_s: int,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Return bars round the log closes: open at the last close, wicks and volume drawn."""
+    """Return bars round log closes: open at the last close, wicks and volume drawn.
+
+    Parameters
+    ----------
+    close : array of shape (n_bars,)
+        Log closes.
+    sigma : array of shape (n_bars,)
+        Deviation of each bar's log return: wicks are half as long.
+    activity : array of shape (n_bars,)
+        What each bar's volume is multiplied by.
+    interval_s : int
+        Bar length in seconds.
+    rng : numpy Generator
+        Draws wicks and volume.
+    """
     n = len(close)
     open_ = np.concatenate([close[:1], close[:-1]])
-    wicks = np.abs(rng.standard_normal((2, n))) * volatility / 2.0
+    wicks = np.abs(rng.standard_normal((2, n))) * sigma / 2.0
     bars = pd.DataFrame(
         {
             "open": np.exp(open_),
             "high": np.exp(np.maximum(open_, close) + wicks[0]),
             "low": np.exp(np.minimum(open_, close) - wicks[1]),
             "close": np.exp(close),
-            "volume": rng.lognormal(mean=3.0, sigma=0.5, size=n),
+            "volume": rng.lognormal(mean=3.0, sigma=0.5, size=n) * activity,
         },
         index=pd.date_range(START, periods=n, freq=pd.Timedelta(seconds=interval_s)),
     )
