@@ -129,6 +129,11 @@ def run(options: argparse.Namespace) -> int:
     for part in options.part:
         began = time.perf_counter()
         say(f"{part}: measuring")
+        origin = {  # before, not after: the code may be edited while it is measured
+            "git_commit": git_commit(),
+            "library_sha256": library_sha256(),
+            "versions": package_versions(),
+        }
         found = to_plain(measure(part, options))
         checks = checks_of(part, found)
         for check in checks:
@@ -137,11 +142,6 @@ def run(options: argparse.Namespace) -> int:
         missed += sum(not check.held for check in checks)
         say(f"{part}: {time.perf_counter() - began:.0f} s")
         if not options.quick:
-            origin = {
-                "git_commit": git_commit(),
-                "library_sha256": library_sha256(),
-                "versions": package_versions(),
-            }
             write_json(STORE / f"{part}.json", origin | {"found": found})
     if not options.quick:
         stored = {p: read_json(STORE / f"{p}.json") for p in PARTS if _is_stored(p)}
