@@ -2,10 +2,16 @@
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) bootstrap.py
 
-.PHONY: run test lab lint notebooks proof clean
+.PHONY: run fetch check-bars test lab lint notebooks proof clean
 
 run:  ## train and report BTC, ETH and SOL
 	$(BOOTSTRAP) run $(ARGS)
+
+fetch:  ## get real bars into data/ (ARGS="--exchange coinbase --since 2024-01-01")
+	$(BOOTSTRAP) fetch $(ARGS)
+
+check-bars:  ## say what is in bar files (ARGS="FILE ...")
+	$(BOOTSTRAP) check-bars $(ARGS)
 
 test:  ## unit tests, a smoke run, and every notebook against its stored outputs
 	$(BOOTSTRAP) test $(ARGS)

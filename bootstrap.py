@@ -1,6 +1,6 @@
 """Build .venv once and do one job in it; needs nothing but Python's standard library.
 
-    python bootstrap.py run|test|lab|lint|notebooks|proof|clean [arguments of the job]
+    python bootstrap.py run|test|fetch|check-bars|lab|lint|notebooks|proof|clean [arguments]
 
 The environment comes from pyproject.toml (ranges) and constraints.txt (the exact set that was
 tested). A stamp of both files is left in .venv, so the second call starts at once. On Linux
@@ -21,9 +21,11 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 EXTRAS = {
     "run": [],
     "lab": ["lab"],
-    "test": ["test"],
-    "lint": ["test"],
-    "notebooks": ["test"],
+    "fetch": ["feeds"],
+    "check-bars": [],
+    "test": ["feeds", "test"],
+    "lint": ["feeds", "test"],
+    "notebooks": ["feeds", "test"],
     "proof": [],
 }
 REBUILT = (".pytest_cache", ".ruff_cache", ".hypothesis", "build", ".venv")
@@ -84,6 +86,16 @@ def run(arguments: list[str]) -> None:
     call([PYTHON, "run_all.py", *(arguments or ["--symbols", "BTC", "ETH", "SOL"])])
 
 
+def fetch(arguments: list[str]) -> None:
+    """Get bars from an exchange or an archive into data/."""
+    call([PYTHON, "-m", "v8ops", "fetch", *arguments])
+
+
+def check_bars(arguments: list[str]) -> None:
+    """Say what is in bar files and whether they can be used."""
+    call([PYTHON, "-m", "v8ops", "check-bars", *arguments])
+
+
 def test(arguments: list[str]) -> None:
     """Run the tests, then every notebook against its stored outputs."""
     call([PYTHON, "-m", "pytest", *(arguments or ["tests"])])
@@ -134,7 +146,7 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"usage: bootstrap.py {'|'.join([*EXTRAS, 'clean'])}")
     install(EXTRAS[job])
     jobs = {"run": run, "test": test, "lab": lab, "lint": lint}
-    jobs |= {"notebooks": notebooks, "proof": proof}
+    jobs |= {"notebooks": notebooks, "proof": proof, "fetch": fetch, "check-bars": check_bars}
     jobs[job](arguments[1:])
 
 

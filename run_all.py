@@ -31,6 +31,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         choices=("auto", "files", "simulated"),
         help="auto: files if every symbol has one, else the simulated market",
     )
+    add(
+        "--interval",
+        metavar="15m",
+        help="bars of this length, built from finer ones where a file has those",
+    )
     add("--set", action="append", metavar="KEY=VALUE", help="override a parameter, may be repeated")
     add("--jobs", type=int, metavar="N", help="symbols at the same time (default: one per core)")
     add(
@@ -56,6 +61,8 @@ def make_request(options: argparse.Namespace):
     from v8ops.run.plan import Request, earlier_request, unique_symbols
 
     base = Request(("BTC", "ETH", "SOL"))
+    interval = [f"bar_interval={options.interval}"] if options.interval else []
+    settings = (*interval, *(options.set or ()))
     if options.resume:
         base = earlier_request(options.out, options.resume)
     given = {
@@ -63,7 +70,7 @@ def make_request(options: argparse.Namespace):
         "profile": options.profile,
         "data": str(Path(options.data).resolve()) if options.data else None,
         "source": options.source,
-        "settings": tuple(options.set) if options.set else None,
+        "settings": settings or None,
         "out": options.out,
         "jobs": options.jobs,
     }

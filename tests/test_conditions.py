@@ -6,7 +6,6 @@ import pytest
 
 from v8lib import intervals, metrics
 from v8lib.conditions import regime_table, regimes, weekly_table
-from v8lib.errors import FeatureError
 
 HOUR, DAY = 3_600, 86_400
 MONDAY = 1_704_067_200  # 2024-01-01 00:00 UTC
@@ -163,10 +162,18 @@ def test_hours_are_utc_and_begin_where_their_name_says():
     assert found.tolist() == ["00-04", "00-04", "04-08", "20-24", "00-04"]
 
 
-@pytest.mark.parametrize("bad", [np.full(6, 0.2), np.array([1.0, 2.0, 3.0, 4.0, 5.0, np.nan])])
-def test_a_column_without_terciles_is_refused_by_name(bad):
+@pytest.mark.parametrize("bad", [np.full(6, 0.2), np.full(6, np.nan)])
+def test_rows_of_a_column_without_terciles_are_unknown(bad):
     good, epoch_s = np.arange(6.0), MONDAY + np.arange(6)
-    with pytest.raises(FeatureError, match="volatility has no terciles"):
-        regimes(epoch_s, bad, good)
-    with pytest.raises(FeatureError, match="trend has no terciles"):
-        regimes(epoch_s, good, bad)
+    assert set(regimes(epoch_s, bad, good)["volatility"]) == {"unknown"}
+    assert set(regimes(epoch_s, good, bad)["trend"]) == {"unknown"}
+
+
+def test_a_row_without_a_value_is_unknown_and_the_others_keep_their_terciles():
+    probs, reference, labels = forecast(301)
+    values = np.insert(np.arange(300.0), 150, np.nan)
+    found = regimes(MONDAY + HOUR * np.arange(301), values, np.arange(301.0))
+    names = ["low"] * 100 + ["middle"] * 50 + ["unknown"] + ["middle"] * 50 + ["high"] * 100
+    assert found["volatility"].tolist() == names
+    table = by_regime(probs, reference, labels, found).loc["volatility"]
+    assert table["n"].to_dict() == {"low": 100, "unknown": 1, "middle": 100, "high": 100}

@@ -160,6 +160,7 @@ def test_a_missing_key_is_refused_by_name(defaults, key):
         ("n_seeds", [1, 50], [0, 51]),
         ("aux_volatility_weight", [0.0, 10.0], [-0.1, 10.1]),
         ("aux_return_weight", [0.0, 10.0], [-0.1, 10.1]),
+        ("mirror_share", [0.0, 0.5], [-0.1, 0.6]),
         ("conformal_error", [0.01, 0.49], [0.0, 0.5]),
         ("with_lightgbm", [True, False], ["true", 1, 0]),
         ("shuffle_draws", [2], [1]),

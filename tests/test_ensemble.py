@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from v8lib import baselines, calibration, ensemble, numpy_net, scaling, training
+from v8lib.mirror import mirror_of
 
 SETTINGS = training.TrainingSettings(
     normalization="adaptive",
@@ -13,6 +14,7 @@ SETTINGS = training.TrainingSettings(
     label_smoothing=0.1,
     aux_volatility_weight=0.1,
     aux_return_weight=0.03,
+    mirror_share=0.5,
     epochs=2,
     patience_epochs=2,
     batch_size=64,
@@ -78,10 +80,11 @@ def test_another_seed_on_the_same_rows_differs_by_its_random_numbers_alone(folds
 
 
 def test_a_net_is_trained_on_scaled_rows_with_its_fold_s_own_scaler(folds, monkeypatch):
-    seen = []
+    seen, mirrors = [], []
 
-    def watch(train, valid, settings, *, targets, checkpoint_dir):
+    def watch(train, valid, settings, *, targets, mirror, checkpoint_dir):
         seen.append((train, valid, settings, targets))
+        mirrors.append(mirror)
 
     monkeypatch.setattr(ensemble, "train_model", watch)
     ensemble.train_folds(folds, SETTINGS, n_seeds=2)
@@ -94,6 +97,8 @@ def test_a_net_is_trained_on_scaled_rows_with_its_fold_s_own_scaler(folds, monke
             assert labels.tolist() == rows.labels.tolist()
         assert targets.shape == (400, 2)
         np.testing.assert_allclose(targets[:, 1], train.forward_return / train.threshold, 1e-5)
+    for (scaler, _, _), found in zip(folds, mirrors[::2], strict=True):
+        np.testing.assert_array_equal(found.shift, mirror_of(scaler).shift)
 
 
 def test_a_finished_net_is_taken_as_it_is_and_the_walk_goes_on_to_the_same_weights(

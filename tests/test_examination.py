@@ -130,10 +130,14 @@ def test_an_inference_norm_that_was_never_trained_is_found(case):
         name: rng.normal(size=array.shape) if ".layer." in name else array
         for name, array in member.net.weights.items()
     }
-    members = (replace(member, net=NumpyNet(weights, "adaptive")), *model.members[1:])
-    broken = replace(case, models=[*case.models[:-1], replace(model, members=members)])
-    inference, training = examination.path_losses(broken)
-    honest = examination.path_losses(case)
+    broken = replace(member, net=NumpyNet(weights, "adaptive"))
+    models = [
+        replace(model, members=(broken, *model.members[1:])),
+        replace(model, members=(member,)),
+    ]
+    found, alone = (replace(case, models=[*[None] * (len(case.models) - 1), m]) for m in models)
+    inference, training = examination.path_losses(found)
+    honest = examination.path_losses(alone)
     assert inference - training > 0.02 > honest[0] - honest[1]
     assert honest[1] == training, "the other path is not touched"
 

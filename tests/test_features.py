@@ -56,14 +56,14 @@ def rows_by_hand(market_bars):
     return close, returns, unit
 
 
-def test_the_table_has_72_columns_with_names_of_their_own():
-    assert len(NAMES) == 72
-    assert len(set(NAMES)) == 72
+def test_the_table_has_71_columns_with_names_of_their_own():
+    assert len(NAMES) == 71
+    assert len(set(NAMES)) == 71
 
 
 def test_features_are_float32_one_row_per_bar(market_bars, market_features):
     assert market_features.dtype == np.float32
-    assert market_features.shape == (len(market_bars), 72)
+    assert market_features.shape == (len(market_bars), 71)
 
 
 def eased(distance, n_bars):
@@ -165,11 +165,14 @@ def test_candle_shares_by_hand_and_they_add_up_to_the_range(market_bars, market_
     o, h, low, c = (
         math.log(market_bars[name].iloc[t]) for name in ("open", "high", "low", "close")
     )
-    body, upper, lower = (
-        float(column(market_features, name)[t]) for name in ("body", "upper_wick", "lower_wick")
+    body, balance, wicks = (
+        float(column(market_features, name)[t]) for name in ("body", "wick_balance", "wick_share")
     )
+    upper, lower = (h - max(o, c)) / (h - low), (min(o, c) - low) / (h - low)
     assert body == pytest.approx((c - o) / (h - low), rel=1e-5, abs=1e-6)
-    assert abs(body) + upper + lower == pytest.approx(1.0, abs=1e-6)
+    assert balance == pytest.approx(upper - lower, rel=1e-5, abs=1e-6)
+    assert wicks == pytest.approx(upper + lower, rel=1e-5, abs=1e-6)
+    assert abs(body) + wicks == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("t", ROWS)
@@ -290,7 +293,7 @@ def test_an_excluded_family_leaves_and_the_others_stay_as_they_are(
     table = features.feature_table(60, (family,))
     kept = [NAMES.index(feature.name) for feature in table]
     assert family not in {feature.family for feature in table}
-    assert 0 < len(table) < 72
+    assert 0 < len(table) < 71
     made = features.make_features(market_bars.iloc[:4_000], table)
     assert made[3_999].tobytes() == market_features[3_999, kept].tobytes()
 

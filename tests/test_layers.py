@@ -8,9 +8,10 @@ import pytest
 import v8lib
 
 LAYERS = {
-    0: ("errors", "config", "storage", "seeds", "windows", "provenance"),
+    0: ("errors", "config", "storage", "seeds", "windows", "provenance", "bar_interval"),
     1: (
         "bars",
+        "raw_bars",
         "market",
         "garch",
         "sources",
@@ -21,6 +22,7 @@ LAYERS = {
         "activity_features",
         "labels",
         "rows",
+        "resampling",
         "splits",
         "scaling",
         "preparation",
@@ -31,6 +33,7 @@ LAYERS = {
     3: (
         "checkpoint",
         "auxiliary",
+        "mirror",
         "training",
         "calibration",
         "boosting",

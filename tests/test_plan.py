@@ -10,10 +10,12 @@ from v8ops.run import plan
 def test_files_are_looked_for_by_symbol_then_market_name_then_as_csv(tmp_path):
     assert plan.find_bars(tmp_path, "BTC", "BTC-USD") is None
     found = []
-    for name in ("BTC-USD.csv", "BTC.csv", "BTC-USD.parquet", "BTC.parquet"):
+    ends = ("zip", "csv.gz", "csv", "feather", "parquet")
+    names = [f"{stem}.{end}" for end in ends for stem in ("BTC-USD", "BTC")]
+    for name in names:
         (tmp_path / name).write_text("x")
         found.append(plan.find_bars(tmp_path, "BTC", "BTC-USD").name)
-    assert found == ["BTC-USD.csv", "BTC.csv", "BTC-USD.parquet", "BTC.parquet"]
+    assert found == names
 
 
 PARAMETERS = {
@@ -40,7 +42,7 @@ def test_the_source_follows_from_what_is_asked_and_what_is_there(tmp_path, asked
 @pytest.mark.parametrize(("asked", "there"), [("auto", ["BTC"]), ("files", ["BTC"]), ("files", [])])
 def test_a_missing_file_is_named_where_files_are_needed(tmp_path, asked, there):
     found = {s: tmp_path / s if s in there else None for s in PARAMETERS}
-    with pytest.raises(RunError, match=r"ETH-USD\.parquet"):
+    with pytest.raises(RunError, match=r"ETH or ETH-USD as \.parquet"):
         plan.decide_source(asked, tmp_path, found, PARAMETERS)
 
 

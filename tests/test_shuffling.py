@@ -13,6 +13,7 @@ SETTINGS = training.TrainingSettings(
     label_smoothing=0.1,
     aux_volatility_weight=0.0,
     aux_return_weight=0.0,
+    mirror_share=0.0,
     epochs=6,
     patience_epochs=6,
     batch_size=64,
@@ -77,6 +78,7 @@ def probe(splits, n_draws=3, settings=SETTINGS, targets=None):
         *splits,
         settings,
         targets=np.zeros((len(train[1]), 2), np.float32) if targets is None else targets,
+        mirror=None,
         climatology_log_loss=climatology_loss(splits),
         n_draws=n_draws,
         epochs=2,
@@ -129,9 +131,9 @@ def test_auxiliary_targets_are_shuffled_along_with_their_labels(splits, monkeypa
     train = splits[0]
     seen = []
 
-    def watch(shuffled, valid, settings, *, targets):
+    def watch(shuffled, valid, settings, *, targets, mirror):
         seen.append((shuffled, targets))
-        return real(shuffled, valid, settings, targets=targets)
+        return real(shuffled, valid, settings, targets=targets, mirror=mirror)
 
     real = shuffling.train_model
     monkeypatch.setattr(shuffling, "train_model", watch)

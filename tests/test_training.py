@@ -26,6 +26,7 @@ SETTINGS = training.TrainingSettings(
     label_smoothing=0.1,
     aux_volatility_weight=0.0,
     aux_return_weight=0.0,
+    mirror_share=0.0,
     epochs=4,
     patience_epochs=4,
     batch_size=64,

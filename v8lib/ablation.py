@@ -1,4 +1,4 @@
-"""The method with one part changed at a time: norm, loss, calibration, and the second task."""
+"""The method with one part changed at a time: norm, loss, calibration, and the aids in training."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from v8lib.calibration import inverted_logits
 from v8lib.config import Parameters
 from v8lib.inversion import softmax
 from v8lib.metrics import accuracy, ece, log_loss
+from v8lib.mirror import Mirror, mirror_of
 from v8lib.model import HIDDEN
 from v8lib.numpy_net import NumpyNet
 from v8lib.preparation import prepare, steps_of
@@ -33,9 +34,10 @@ LOSSES: dict[str, dict[str, float]] = {
     "cross-entropy": {"focal_gamma": 0.0, "label_smoothing": 0.0},
 }
 CALIBRATIONS = ("raw", "temperature", "inversion", "inversion + temperature")
-TASKS = {
-    "with second task": {},
-    "without": {"aux_volatility_weight": 0.0, "aux_return_weight": 0.0},
+AIDS: dict[str, dict[str, float]] = {
+    "all": {},
+    "no second task": {"aux_volatility_weight": 0.0, "aux_return_weight": 0.0},
+    "no mirror": {"mirror_share": 0.0},
 }
 
 
@@ -48,6 +50,7 @@ class Bench:
     calib: tuple[NDArray[np.float32], NDArray[np.int64]]
     judged: tuple[NDArray[np.float32], NDArray[np.int64]]
     targets: NDArray[np.float32]
+    mirror: Mirror
     posterior: Array
 
 
@@ -75,7 +78,7 @@ def make_bench(source: Source, parameters: Parameters, *, judged: str) -> Bench:
         calib = prepared.rows.at(fold.calib[: half - parameters.horizon_bars])
         rows = prepared.rows.at(fold.calib[half:])
     parts = [_scaled(scaler, part) for part in (train, valid, calib, rows)]
-    return Bench(*parts, auxiliary_targets(train), rows.posterior)
+    return Bench(*parts, auxiliary_targets(train), mirror_of(scaler), rows.posterior)
 
 
 def _scaled(scaler, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -106,21 +109,23 @@ def ablation_table(
     return pd.DataFrame(rows).set_index(["norm", "loss", "calibration"])
 
 
-def task_table(bench: Bench, parameters: Parameters, *, n_seeds: int) -> pd.DataFrame:
-    """Return the default method with and without its second task, one row per task and seed."""
+def aid_table(bench: Bench, parameters: Parameters, *, n_seeds: int) -> pd.DataFrame:
+    """Return the default method with and without what helps it train, one row per aid and seed."""
     rows = []
-    for task, seed in ((t, k) for t in TASKS for k in range(n_seeds)):
-        own = parameters.model_copy(update=TASKS[task] | {"seed": parameters.seed + seed})
+    for aid, seed in ((a, k) for a in AIDS for k in range(n_seeds)):
+        own = parameters.model_copy(update=AIDS[aid] | {"seed": parameters.seed + seed})
         result = _trained(bench, own, own.normalization)
         net = NumpyNet(result.weights, own.normalization)
         final = dict(_calibrated(bench, own, net, result))[CALIBRATIONS[-1]]
-        rows.append({"task": task, "seed": seed} | _scores(bench, final, parameters.n_bins))
-    return pd.DataFrame(rows).set_index(["task", "seed"])
+        rows.append({"aids": aid, "seed": seed} | _scores(bench, final, parameters.n_bins))
+    return pd.DataFrame(rows).set_index(["aids", "seed"])
 
 
 def _trained(bench: Bench, parameters: Parameters, normalization: str) -> TrainingResult:
     settings = replace(training_settings(parameters), normalization=normalization)
-    return train_model(bench.train, bench.valid, settings, targets=bench.targets)
+    return train_model(
+        bench.train, bench.valid, settings, targets=bench.targets, mirror=bench.mirror
+    )
 
 
 def with_fresh_layer_norm(weights: Mapping[str, NDArray]) -> dict[str, NDArray]:

@@ -30,7 +30,11 @@ def _volatility() -> Iterable[Feature]:
 
 def _distribution() -> Iterable[Feature]:
     yield plain(
-        "skewness_96", "distribution", 97, lambda s: share(_cube_mean(s), s.rms(96) ** 3, empty=0.0)
+        "skewness_96",
+        "distribution",
+        97,
+        lambda s: share(_cube_mean(s), s.rms(96) ** 3, empty=0.0),
+        odd=True,
     )
     yield plain(
         "autocorrelation_96",
@@ -43,12 +47,6 @@ def _distribution() -> Iterable[Feature]:
         "distribution",
         97,
         lambda s: share(s.absolute.window(96) / 96, s.rms(96), empty=1.0),
-    )
-    yield Feature(
-        "tails_reference",
-        "distribution",
-        2,
-        lambda s: s.reference_mean(s.absolute) / s.unit,
     )
 
 
@@ -81,6 +79,7 @@ def _volume() -> Iterable[Feature]:
         "volume",
         17,
         lambda s: share(s.signed_volumes.window(16), s.volumes.window(16), empty=0.0),
+        odd=True,
     )
 
 

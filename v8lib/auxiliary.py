@@ -54,7 +54,10 @@ class TwoHeads(nn.Module):
 
 
 def standardised(targets: NDArray[np.float32]) -> Tensor:
-    """Return targets with mean 0 and deviation 1 of these rows, cut at `MAX_TARGET`.
+    """Return targets in deviations of these rows, cut at `MAX_TARGET`.
+
+    Sizes are centred as well. Returns are not: their sign means something, and a mirror turns
+    it (`mirror`).
 
     Raises
     ------
@@ -64,7 +67,8 @@ def standardised(targets: NDArray[np.float32]) -> Tensor:
     spread = targets.std(axis=0, dtype=np.float64)
     if not np.isfinite(spread).all() or not spread.all():
         raise TrainingError("auxiliary targets are constant or not finite on train")
-    scaled = (targets - targets.mean(axis=0, dtype=np.float64)) / spread
+    centre = np.array([targets[:, 0].mean(dtype=np.float64), 0.0])
+    scaled = (targets - centre) / spread
     return torch.from_numpy(np.clip(scaled, -MAX_TARGET, MAX_TARGET).astype(np.float32))
 
 

@@ -10,20 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from v8lib.errors import BarsError
+from v8lib.raw_bars import COLUMNS, PRICES, Finding
 from v8lib.storage import sha256_file
 
-PRICES = ("open", "high", "low", "close")
-COLUMNS = (*PRICES, "volume")
 TIME_NAMES = ("timestamp", "time", "datetime", "date", "open time", "open_time")
 MIN_YEAR, MAX_YEAR = 2009, 2100  # Bitcoin's first block; a clock past this is a wrong unit
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something a reader should know about a file that is usable all the same."""
-
-    name: str
-    detail: str
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,7 @@ def score_baselines(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return the scores of each baseline on test, with the interval of its skill.
 
@@ -168,7 +169,7 @@ def score_baselines(
         From `fit_baselines`; "climatology" is the reference of the skill.
     labels : integer array of shape (n_test,)
         What happened.
-    n_bins, horizon_bars, reps, rng
+    n_bins, horizon_bars, reps, rng, runs
         As in `intervals`.
     """
     reference = row_log_loss(probs["climatology"], labels)
@@ -180,6 +181,7 @@ def score_baselines(
             horizon_bars=horizon_bars,
             reps=reps,
             rng=rng,
+            runs=runs,
         )
         scores[name] = {
             "accuracy": accuracy(predicted.argmax(axis=1), labels),

@@ -8,13 +8,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from v8lib.bars import bar_seconds
 from v8lib.baselines import Splits, climatology, fit_linear
 from v8lib.ensemble import joined_rows
+from v8lib.labels import Label
 from v8lib.preparation import Prepared
 from v8lib.rows import Rows
 from v8lib.runtime import Prediction, joined
 from v8lib.scaling import Scaler, apply_scaler
 from v8lib.training import TrainingSettings
+from v8lib.windows import run_lengths
 
 Array = NDArray[np.float64]
 
@@ -75,11 +78,35 @@ class Case:
         """Test rows of all folds, in order of time."""
         return joined_rows(self.tests)
 
+    @property
+    def test_runs(self) -> list[int]:
+        """How many rows each unbroken run of test rows has, for the bootstrap."""
+        return run_lengths(self.test.epoch_s, bar_seconds(self.prepared.bars))
+
     @cached_property
-    def prediction(self) -> Prediction:
+    def said(self) -> Prediction:
         """What each fold's model says of its test rows, all folds in order of time."""
         predicted = [m.predict(t.features) for m, t in zip(self.models, self.tests, strict=True)]
         return joined(predicted)
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """What was said, with climatology for rows of which the model said no number.
+
+        The gate no_nan_inf counts those rows in `said` and fails. Here they know nothing, so
+        that every other gate can still be judged.
+        """
+        said = self.said
+        known = np.isfinite(said.logits).all(axis=1) & np.isfinite(said.probs).all(axis=1)
+        if known.all():
+            return said
+        centred = np.log(self.climatology) - np.log(self.climatology).mean(axis=1, keepdims=True)
+        return Prediction(
+            np.where(known[:, None], said.logits, centred),
+            np.where(known[:, None], said.probs, self.climatology),
+            np.where(known, said.decisions, Label.HOLD),
+            said.actionable & known,
+        )
 
     @cached_property
     def climatology(self) -> Array:

@@ -1,13 +1,19 @@
 """The state of an unfinished training, written after every epoch and read back bit for bit."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from v8lib.errors import TrainingError
+from v8lib.provenance import library_sha256
 from v8lib.storage import read_arrays, read_json, write_arrays, write_json
+from v8lib.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,15 @@ class Checkpoint:
 
     arrays: dict[str, NDArray]
     history: list[dict[str, Any]]
+
+
+def fingerprint_of(arrays: Iterable[NDArray], settings: TrainingSettings) -> str:
+    """Return a hash of everything a training follows from: data, settings, code and torch."""
+    code = f"{library_sha256()} {version('torch')}"  # half a training of each would be neither
+    digest = hashlib.sha256(repr((code, sorted(asdict(settings).items()))).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 def write_checkpoint(

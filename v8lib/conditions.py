@@ -4,13 +4,12 @@ Probabilities have shape (n_rows, 3); all arrays are of the same rows, in order 
 split the model was not fitted on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from v8lib.errors import FeatureError
 from v8lib.intervals import block_length, ratio_intervals
 from v8lib.metrics import equal_mass_bins, row_log_loss
 
@@ -85,6 +84,7 @@ def regime_table(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return rows (regime, group): n, skill, low, high, accuracy, mean confidence.
 
@@ -99,7 +99,7 @@ def regime_table(
     groups : mapping of regime to array of shape (n_rows,)
         The group of each row, as text or integers: from `regimes`, or any other division that
         was known before the labels.
-    horizon_bars, reps, rng
+    horizon_bars, reps, rng, runs
         As in `intervals.skill_interval`.
     """
     rows = _row_values(probs, reference, labels)
@@ -115,6 +115,7 @@ def regime_table(
         length=block_length(rows["gain"].to_numpy(), horizon_bars),
         reps=reps,
         rng=rng,
+        runs=runs,
     )
     index = pd.MultiIndex.from_tuples(members, names=["regime", "group"])
     table = _per_row(pd.DataFrame(masks.T @ rows.to_numpy(float), index, rows.columns))
@@ -126,7 +127,7 @@ def regime_table(
 
 def _in_order(of_row: NDArray) -> list:
     """Return the groups that occur: terciles from the lowest up, others sorted."""
-    rank = {name: position for position, name in enumerate((*VOLATILITY, *TREND))}
+    rank = {name: place for place, name in enumerate((*VOLATILITY, *TREND, "unknown"))}
     return sorted(np.unique(of_row).tolist(), key=lambda group: (rank.get(group, 0), group))
 
 
@@ -145,21 +146,20 @@ def regimes(epoch_s: NDArray[np.int64], volatility: Array, trend: Array) -> dict
     trend : array of shape (n_rows,)
         A trailing return known at the row, any unit: down, flat, up.
 
-    Raises
-    ------
-    FeatureError
-        If a column is constant or not finite, and so has no terciles.
+    A row whose column is not finite is "unknown", as are all of one that is constant.
     """
     four_hours = epoch_s // HOUR_S % 24 // 4
     names = np.array([f"{4 * k:02d}-{4 * k + 4:02d}" for k in range(6)])
     return {
-        "volatility": _terciles("volatility", volatility, VOLATILITY),
-        "trend": _terciles("trend", trend, TREND),
+        "volatility": _terciles(volatility, VOLATILITY),
+        "trend": _terciles(trend, TREND),
         "hour": names[four_hours],
     }
 
 
-def _terciles(column: str, values: Array, names: tuple[str, ...]) -> NDArray[np.str_]:
-    if not np.isfinite(values).all() or np.ptp(values) == 0.0:
-        raise FeatureError(f"{column} has no terciles: it is constant or not finite")
-    return np.array(names)[equal_mass_bins(values, 3)]
+def _terciles(values: Array, names: tuple[str, ...]) -> NDArray[np.str_]:
+    known = np.isfinite(values)
+    groups = np.full(len(values), "unknown", dtype="<U8")
+    if known.any() and np.ptp(values[known]) > 0.0:
+        groups[known] = np.array(names)[equal_mass_bins(values[known], 3)]
+    return groups

@@ -12,6 +12,9 @@ from v8lib.errors import ParameterError
 LabelScheme = Literal["trailing_tercile", "fixed", "vol_scaled", "triple_barrier"]
 Normalization = Literal["adaptive", "batch", "layer"]
 DecisionRule = Literal["balanced", "argmax"]
+BarInterval = Literal[
+    "", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"
+]  # the words of `bar_interval`, or the interval of the file
 MarketModel = Literal["momentum", "garch"]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -27,6 +30,7 @@ class Parameters(BaseModel):
     source: Literal["simulated", "files"]
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
+    bar_interval: BarInterval
     market_model: MarketModel
     market_bars: Annotated[int, Field(ge=5_000)]
     market_interval_s: Annotated[int, Field(ge=1, le=86_400)]
@@ -55,6 +59,7 @@ class Parameters(BaseModel):
     label_smoothing: Annotated[float, Field(ge=0.0, lt=0.5)]
     aux_volatility_weight: Annotated[float, Field(ge=0.0, le=10.0)]
     aux_return_weight: Annotated[float, Field(ge=0.0, le=10.0)]
+    mirror_share: Annotated[float, Field(ge=0.0, le=0.5)]
     epochs: Count
     patience_epochs: Count
     batch_size: Annotated[int, Field(ge=8)]

@@ -14,6 +14,7 @@ from v8lib.calibration import fit_calibration
 from v8lib.config import DecisionRule
 from v8lib.decision import fit_offsets
 from v8lib.inversion import softmax
+from v8lib.mirror import mirror_of
 from v8lib.numpy_net import NumpyNet
 from v8lib.rows import Rows
 from v8lib.runtime import Member, Prediction, Runtime, averaged_logits, joined
@@ -46,11 +47,12 @@ def train_folds(
     for k, (scaler, *splits) in enumerate(folds):
         train, valid = ((apply_scaler(scaler, rows.features), rows.labels) for rows in splits)
         targets = auxiliary_targets(splits[0]) if settings.uses_targets else None
+        extra = {"targets": targets, "mirror": mirror_of(scaler)}
         nets = []
         for j in range(n_seeds):
             folder = Path(checkpoint_dir) / f"fold_{k}_net_{j}" if checkpoint_dir else None
             own = replace(settings, fold=k, member=j)
-            nets.append(train_model(train, valid, own, targets=targets, checkpoint_dir=folder))
+            nets.append(train_model(train, valid, own, checkpoint_dir=folder, **extra))
         results.append(nets)
     return results
 

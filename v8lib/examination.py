@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v8lib import gates, pipeline_gates
-from v8lib.auxiliary import auxiliary_targets
 from v8lib.calibration import apply_calibration, fit_temperature, inverted_logits
 from v8lib.case import Case
 from v8lib.errors import NoSkillError
@@ -22,7 +21,7 @@ from v8lib.probes import one_by_one, probe_lookahead
 from v8lib.runtime import Member, Runtime, averaged_logits
 from v8lib.scaling import Scaler, apply_scaler, fit_scaler
 from v8lib.seeds import stream
-from v8lib.shuffling import ShuffleProbe, probe_shuffled, shifted_skills
+from v8lib.shuffling import ShuffleProbe, train_on_nonsense
 from v8lib.splits import overlapping_labels
 
 Array = NDArray[np.float64]
@@ -74,7 +73,7 @@ def probe(
     moved += past_moved(prepared, horizon_bars=horizon_bars, rng=rng)
     nonsense = (None, None)
     if case.has_every_class:
-        nonsense = _train_on_nonsense(case, shuffle_draws, shuffle_epochs, shift_draws)
+        nonsense = train_on_nonsense(case, shuffle_draws, shuffle_epochs, shift_draws)
     return Probes(
         bar_oddities(prepared.bars),
         moved,
@@ -153,32 +152,6 @@ def _best_log_loss(logits: Array, labels: NDArray[np.integer]) -> float:
         return float(np.log(logits.shape[1]))
 
 
-def _train_on_nonsense(
-    case: Case, shuffle_draws: int, shuffle_epochs: int, shift_draws: int
-) -> tuple[ShuffleProbe, NDArray[np.float64]]:
-    """Return both controls, on the last fold: it has most rows to find something by chance."""
-    last, labels = case.scaled[-1], case.tests[-1].labels
-    nothing = log_loss(case.climatology[-len(labels) :], labels)
-    shuffled = probe_shuffled(
-        last.train,
-        last.valid,
-        (last.test_features, labels),
-        case.settings,
-        targets=auxiliary_targets(case.train[-1]),
-        climatology_log_loss=nothing,
-        n_draws=shuffle_draws,
-        epochs=shuffle_epochs,
-    )
-    shifted = shifted_skills(
-        last.train,
-        (last.test_features, labels),
-        climatology_log_loss=nothing,
-        n_draws=shift_draws,
-        rng=stream(case.seed, case.symbol, "shift"),
-    )
-    return shuffled, shifted
-
-
 def judge(
     case: Case,
     found: Probes,
@@ -217,8 +190,8 @@ def judge(
         gates.no_nan_inf(
             case.prepared.missing,
             features=case.test.features,
-            logits=prediction.logits,
-            probs=prediction.probs,
+            logits=case.said.logits,
+            probs=case.said.probs,
         ),
         gates.skill(skill),
         gates.calibration(excess),

@@ -68,6 +68,7 @@ def case_row(case: Case, parameters: Parameters) -> dict[str, Any]:
     draws: dict[str, Any] = {
         "horizon_bars": parameters.horizon_bars,
         "reps": parameters.bootstrap_reps,
+        "runs": case.test_runs,
     }
     skill = skill_interval(
         row_log_loss(said.probs, labels),

@@ -23,6 +23,9 @@ class Feature:
     uses_reference : bool
         Whether it is measured against the reference window (the unit of volatility, the
         mean volume), which works with what a segment has once `REFERENCE_WARMUP` bars are there.
+    odd : bool
+        Whether it changes its sign, and nothing else, when the market is turned upside down:
+        every log price negated. Otherwise it stays what it is.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Feature:
     window_bars: int
     function: Callable[[Segment], Array]
     uses_reference: bool = True
+    odd: bool = False
 
     @property
     def lookback_bars(self) -> int:

@@ -6,15 +6,17 @@ treats them as such is too narrow. Resampling blocks of random length keeps the 
 never below twice the horizon.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap, optimal_block_length
+from arch.bootstrap import optimal_block_length
 from numpy.typing import NDArray
 
 from v8lib.errors import ParameterError
 from v8lib.metrics import binned_gap, equal_mass_bins
+from v8lib.resampling import resampled_rows
 
 Array = NDArray[np.float64]
 LEVEL = 0.95
@@ -77,6 +79,7 @@ def skill_interval(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> Interval:
     """Return 1 - loss / reference loss with its 95 % percentile interval.
 
@@ -91,24 +94,24 @@ def skill_interval(
         Bootstrap draws.
     rng : numpy Generator
         Randomness of the draws.
+    runs : sequence of int, optional
+        Lengths of the unbroken runs of rows, from `windows.run_lengths`: no block crosses a
+        gap. One run if absent.
     """
     length = block_length(row_loss - row_loss_reference, horizon_bars)
-    bootstrap = StationaryBootstrap(length, row_loss, row_loss_reference, seed=rng)
-    draws = np.array([1.0 - a.mean() / b.mean() for (a, b), _ in bootstrap.bootstrap(reps)])
+    drawn = resampled_rows(len(row_loss), length, reps=reps, rng=rng, runs=runs)
+    draws = np.array([1.0 - row_loss[i].mean() / row_loss_reference[i].mean() for i in drawn])
     return _interval(1.0 - row_loss.mean() / row_loss_reference.mean(), draws)
 
 
-def mean_interval(
-    values: Array, *, horizon_bars: int, reps: int, rng: np.random.Generator
-) -> Interval:
-    """Return the mean of a series of row values with its 95 % percentile interval."""
-    bootstrap = StationaryBootstrap(block_length(values, horizon_bars), values, seed=rng)
-    draws = np.array([part.mean() for (part,), _ in bootstrap.bootstrap(reps)])
-    return _interval(values.mean(), draws)
-
-
 def ratio_intervals(
-    numerators: Array, denominators: Array, *, length: float, reps: int, rng: np.random.Generator
+    numerators: Array,
+    denominators: Array,
+    *,
+    length: float,
+    reps: int,
+    rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> list[Interval]:
     """Return sum / sum of each column with its 95 % percentile interval, n_ratios of them.
 
@@ -122,7 +125,7 @@ def ratio_intervals(
         are losses and never negative.
     length : float
         Mean block length in rows, from `block_length`.
-    reps, rng
+    reps, rng, runs
         As in `skill_interval`.
 
     Raises
@@ -134,9 +137,9 @@ def ratio_intervals(
     values = _column_ratios(both.sum(axis=0))
     if np.isnan(values).any():
         raise ParameterError("no skill can be given: the reference loses nothing, or a loss is NaN")
-    bootstrap = StationaryBootstrap(length, np.arange(n_rows), seed=rng)
+    drawn = resampled_rows(n_rows, length, reps=reps, rng=rng, runs=runs)
     # How often each row was drawn is enough for sums, and far less to move than the rows.
-    times = (np.bincount(rows, minlength=n_rows) for (rows,), _ in bootstrap.bootstrap(reps))
+    times = (np.bincount(rows, minlength=n_rows) for rows in drawn)
     draws = _column_ratios(np.array([count @ both for count in times]))
     return [_interval(v, d) for v, d in zip(values, draws.T, strict=True)]
 
@@ -162,6 +165,7 @@ def calibration_excess(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> CalibrationExcess:
     """Return the top-class ECE in excess of a perfect model's, with its 95 % interval.
 
@@ -179,19 +183,15 @@ def calibration_excess(
         What happened.
     n_bins : int
         Equal-mass bins.
-    horizon_bars, reps, rng
+    horizon_bars, reps, rng, runs
         As in `skill_interval`.
     """
     residual, bins, centred = _residuals(probs, labels, n_bins)
     measured = binned_gap(residual, bins, n_bins)
-    bootstrap = StationaryBootstrap(
-        block_length(residual, horizon_bars), residual, centred, bins, seed=rng
-    )
+    length = block_length(residual, horizon_bars)
+    drawn = resampled_rows(len(residual), length, reps=reps, rng=rng, runs=runs)
     pairs = np.array(
-        [
-            (binned_gap(r, b, n_bins), binned_gap(c, b, n_bins))
-            for (r, c, b), _ in bootstrap.bootstrap(reps)
-        ]
+        [[binned_gap(part[i], bins[i], n_bins) for part in (residual, centred)] for i in drawn]
     )
     spread, null = pairs[:, 0] - pairs[:, 0].mean(), pairs[:, 1]
     excess = measured - null.mean()
@@ -222,6 +222,7 @@ def reliability_band(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return what accuracy a perfect model would show per bin: columns low, high (95 %).
 
@@ -229,11 +230,11 @@ def reliability_band(
     in `calibration_excess`.
     """
     residual, bins, centred = _residuals(probs, labels, n_bins)
-    bootstrap = StationaryBootstrap(block_length(residual, horizon_bars), centred, bins, seed=rng)
+    length = block_length(residual, horizon_bars)
     draws = []
-    for (sample, sample_bins), _ in bootstrap.bootstrap(reps):
-        counts = np.bincount(sample_bins, minlength=n_bins)
-        sums = np.bincount(sample_bins, weights=sample, minlength=n_bins)
+    for i in resampled_rows(len(residual), length, reps=reps, rng=rng, runs=runs):
+        counts = np.bincount(bins[i], minlength=n_bins)
+        sums = np.bincount(bins[i], weights=centred[i], minlength=n_bins)
         draws.append(sums / np.maximum(counts, 1))
     low, high = np.quantile(np.array(draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     counts = np.bincount(bins, minlength=n_bins)

@@ -4,7 +4,7 @@ Two intervals that overlap do not say that two models are alike: on the same row
 rise and fall together. Resampling the difference keeps that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ def paired_skill(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
     share: float = 1.0,
 ) -> Interval:
     """Return the skill of the model minus that of another one, with its 95 % interval.
@@ -36,7 +37,7 @@ def paired_skill(
     row_loss, row_loss_other, row_loss_reference : arrays of shape (n_rows,)
         Log loss of each row under the model, the other one and the reference of both skills:
         same rows, in order of time, from a split none of them was fitted on.
-    horizon_bars, reps, rng
+    horizon_bars, reps, rng, runs
         As in `intervals.skill_interval`; every draw resamples the three together.
     share : float
         How much of the other's skill is taken off: 1 for the plain difference.
@@ -44,7 +45,7 @@ def paired_skill(
     gain = (1.0 - share) * row_loss_reference + share * row_loss_other - row_loss
     length = block_length(gain, horizon_bars)
     columns = gain[:, None], row_loss_reference[:, None]
-    return ratio_intervals(*columns, length=length, reps=reps, rng=rng)[0]
+    return ratio_intervals(*columns, length=length, reps=reps, rng=rng, runs=runs)[0]
 
 
 def comparison_verdict(interval: Interval) -> Comparison:
@@ -65,6 +66,7 @@ def compare(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return value, ci and verdict of the model's skill minus that of each other one, by name.
 
@@ -76,7 +78,7 @@ def compare(
         From `baselines.fit_baselines`; "climatology" is the reference of both skills.
     labels : integer array of shape (n_rows,)
         What happened.
-    horizon_bars, reps, rng
+    horizon_bars, reps, rng, runs
         As in `intervals.skill_interval`.
 
     Raises
@@ -88,10 +90,9 @@ def compare(
         raise ParameterError(f"no {REFERENCE} to measure skill against, only {sorted(others)}")
     losses = {name: row_log_loss(predicted, labels) for name, predicted in others.items()}
     own, found = row_log_loss(probs, labels), {}
+    draws: dict[str, Any] = {"horizon_bars": horizon_bars, "reps": reps, "runs": runs}
     for name, loss in losses.items():
-        interval = paired_skill(
-            own, loss, losses[REFERENCE], horizon_bars=horizon_bars, reps=reps, rng=rng
-        )
+        interval = paired_skill(own, loss, losses[REFERENCE], rng=rng, **draws)
         verdict = comparison_verdict(interval)
         found[name] = {"value": interval.value, "ci": interval.ci, "verdict": verdict}
     return found

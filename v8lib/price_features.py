@@ -28,6 +28,7 @@ def _returns() -> Iterable[Feature]:
             "returns",
             w + 1,
             lambda s, w=w: _eased((s.close - s.lag(s.close, w)) / (s.unit * w**0.5), w),
+            odd=True,
         )
     for k in (1, 2, 3, 4):
         yield Feature(
@@ -35,6 +36,7 @@ def _returns() -> Iterable[Feature]:
             "returns",
             k + 2,
             lambda s, k=k: s.lag(s.returns, k) / s.unit,
+            odd=True,
         )
 
 
@@ -47,6 +49,7 @@ def _trend() -> Iterable[Feature]:
             "trend",
             w,
             lambda s, w=w: _eased((s.mean_close(w) - s.close) / (s.unit * w**0.5), w),
+            odd=True,
         )
     for span in (3, 6, 12, 24, 48, 96):
         yield Feature(
@@ -54,13 +57,15 @@ def _trend() -> Iterable[Feature]:
             "trend",
             ema_reach(span) + 1,
             lambda s, span=span: _eased(-s.ema_gap(span) / (s.unit * span**0.5), 2 * span),
+            odd=True,
         )
-    yield Feature("macd", "trend", ema_reach(26) + 1, lambda s: _macd(s) / s.unit)
+    yield Feature("macd", "trend", ema_reach(26) + 1, lambda s: _macd(s) / s.unit, odd=True)
     yield Feature(
         "macd_histogram",
         "trend",
         ema_reach(26) + ema_reach(9),
         lambda s: _macd_gap(s) / s.unit,
+        odd=True,
     )
     for w in (8, 16, 48):
         yield plain(
@@ -89,13 +94,20 @@ def _position() -> Iterable[Feature]:
             "position",
             w + 1,
             lambda s, w=w: 2.0 * share(s.gains.window(w), s.absolute.window(w), empty=0.5) - 1.0,
+            odd=True,
         )
     for w in (20, 50):
-        yield Feature(f"bollinger_{w}", "position", w, lambda s, w=w: _bollinger(s, w))
+        yield Feature(f"bollinger_{w}", "position", w, lambda s, w=w: _bollinger(s, w), odd=True)
     for w in (20, 55, 96):
-        yield plain(f"channel_{w}", "position", w, lambda s, w=w: _channel(s, w))
-    yield plain("stochastic_14", "position", 16, lambda s: _smooth3(_channel(s, 14)))
-    yield plain("stochastic_14_slow", "position", 18, lambda s: _smooth3(_smooth3(_channel(s, 14))))
+        yield plain(f"channel_{w}", "position", w, lambda s, w=w: _channel(s, w), odd=True)
+    yield plain("stochastic_14", "position", 16, lambda s: _smooth3(_channel(s, 14)), odd=True)
+    yield plain(
+        "stochastic_14_slow",
+        "position",
+        18,
+        lambda s: _smooth3(_smooth3(_channel(s, 14))),
+        odd=True,
+    )
 
 
 def _bollinger(s: Segment, w: int) -> Array:
@@ -116,18 +128,25 @@ def _smooth3(values: Array) -> Array:
 
 
 def _candle() -> Iterable[Feature]:
-    yield plain("body", "candle", 1, lambda s: share(s.close - s.open, s.high - s.low, empty=0.0))
     yield plain(
-        "upper_wick",
+        "body",
         "candle",
         1,
-        lambda s: share(s.high - np.maximum(s.open, s.close), s.high - s.low, empty=0.0),
+        lambda s: share(s.close - s.open, s.high - s.low, empty=0.0),
+        odd=True,
     )
     yield plain(
-        "lower_wick",
+        "wick_balance",  # which of the two wicks is the longer
         "candle",
         1,
-        lambda s: share(np.minimum(s.open, s.close) - s.low, s.high - s.low, empty=0.0),
+        lambda s: share(s.high + s.low - s.open - s.close, s.high - s.low, empty=0.0),
+        odd=True,
+    )
+    yield plain(
+        "wick_share",
+        "candle",
+        1,
+        lambda s: 1.0 - share(np.abs(s.close - s.open), s.high - s.low, empty=1.0),
     )
 
 

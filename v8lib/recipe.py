@@ -36,6 +36,7 @@ TRAINING_KEYS = (
     "label_smoothing",
     "aux_volatility_weight",
     "aux_return_weight",
+    "mirror_share",
     "epochs",
     "patience_epochs",
     "batch_size",
@@ -71,6 +72,7 @@ def open_bars(parameters: Parameters, *, data_path: str = "") -> Source:
         data_path=data_path,
         seed=parameters.seed,
         market=market_settings(parameters),
+        bar_interval=parameters.bar_interval,
     )
 
 
@@ -137,6 +139,7 @@ def examine(case: Case, parameters: Parameters) -> Examination:
     draws: dict[str, Any] = {
         "horizon_bars": parameters.horizon_bars,
         "reps": parameters.bootstrap_reps,
+        "runs": case.test_runs,
     }
     skill = skill_interval(losses, nothing, rng=stream(case.seed, case.symbol, "skill"), **draws)
     excess = calibration_excess(

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import HTML, display
 
+from v8lib.bar_interval import interval_word
 from v8lib.gates import Gate, overall, promotion_reasons
 
 BADGES = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE"}
@@ -56,14 +57,16 @@ def banner(symbol: str, source: Mapping[str, Any], gates: Sequence[Gate]) -> HTM
     promotion = "This model may be promoted: every gate passed."
     if reasons:
         promotion = f"This model may not be promoted as it is: {'; '.join(reasons)}."
-    minutes = source["interval_s"] / 60
+    found = "; ".join(f"{f['name'].replace('_', ' ')}: {f['detail']}" for f in source["findings"])
+    length = interval_word(source["interval_s"])
     start, end = (source[key][:16].replace("T", " ") for key in ("start", "end"))
     return HTML(
         f'<section class="v8-banner v8-{verdict}" aria-label="Verdict">'
         f"<p class='v8-verdict'>{escape(symbol)} {badge(verdict)}</p>"
         f"<p>{escape(promotion)}</p>"
         f"<p class='v8-source'>{escape(source_words(source))}; "
-        f"{source['n_bars']:,} bars of {minutes:g} min, {start} to {end} UTC</p></section>"
+        f"{source['n_bars']:,} bars of {length}, {start} to {end} UTC</p>"
+        f"<p class='v8-source'>Found in the bars: {escape(found or 'nothing amiss')}</p></section>"
     )
 
 

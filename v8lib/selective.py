@@ -5,14 +5,16 @@ is judged by. `probs` has shape (n_rows, 3), `labels` shape (n_rows,) with `Labe
 in order of time, from rows that neither the model nor its calibration was fitted on.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap
 from numpy.typing import NDArray
 
 from v8lib.decision import actionable
 from v8lib.intervals import LEVEL, Interval, block_length
 from v8lib.labels import CLASS_NAMES
+from v8lib.resampling import resampled_rows
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -74,6 +76,7 @@ def selected_accuracy(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> Interval | None:
     """Return the accuracy of the rows at or above a confidence, with its 95 % interval.
 
@@ -95,6 +98,8 @@ def selected_accuracy(
         Bootstrap draws.
     rng : numpy Generator
         Randomness of the draws.
+    runs : sequence of int, optional
+        As in `intervals.skill_interval`.
     """
     selected = actionable(probs, min_confidence=min_confidence).astype(np.float64)
     if selected.sum() < MIN_SELECTED:
@@ -102,8 +107,8 @@ def selected_accuracy(
     hits = selected * (probs.argmax(axis=1) == labels)
     value = hits.sum() / selected.sum()
     length = block_length(hits - value * selected, horizon_bars)
-    bootstrap = StationaryBootstrap(length, hits, selected, seed=rng)
-    sums = np.array([(h.sum(), s.sum()) for (h, s), _ in bootstrap.bootstrap(reps)])
+    drawn = resampled_rows(len(hits), length, reps=reps, rng=rng, runs=runs)
+    sums = np.array([(hits[i].sum(), selected[i].sum()) for i in drawn])
     some = sums[:, 1] > 0.0
     draws = sums[some, 0] / sums[some, 1]
     low, high = np.quantile(draws, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])

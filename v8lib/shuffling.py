@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from v8lib.auxiliary import auxiliary_targets
 from v8lib.baselines import linear_log_probs
+from v8lib.case import Case
 from v8lib.inversion import invert_focal, softmax
 from v8lib.metrics import log_loss, matthews
+from v8lib.mirror import Mirror, mirror_of
 from v8lib.model import build_net, predict_logits
 from v8lib.seeds import stream
 from v8lib.training import TrainingResult, TrainingSettings, train_model
@@ -49,6 +52,7 @@ def probe_shuffled(
     settings: TrainingSettings,
     *,
     targets: NDArray[np.float32],
+    mirror: Mirror | None,
     climatology_log_loss: float,
     n_draws: int,
     epochs: int,
@@ -65,6 +69,8 @@ def probe_shuffled(
         Of the model that is judged; only the number of epochs is changed.
     targets : array of shape (n_train, 2)
         True auxiliary targets of train, shuffled along with its labels.
+    mirror : Mirror, optional
+        Of the features; needed unless `mirror_share` is zero.
     climatology_log_loss : float
         Log loss of climatology on test.
     n_draws, epochs : int
@@ -78,7 +84,7 @@ def probe_shuffled(
         # Its own weights to begin with, too: draws that share them share their luck as well, and
         # an interval over them would be too narrow.
         own = replace(settings, epochs=epochs, member=FIRST_MEMBER + draw)
-        result = train_model(*nonsense, own, targets=targets[orders[0]])
+        result = train_model(*nonsense, own, targets=targets[orders[0]], mirror=mirror)
         skills.append(1.0 - _test_loss(result, settings, test) / climatology_log_loss)
         agreements.append(matthews(nonsense[0][1], train[1]))
     return ShuffleProbe(np.array(skills), np.array(agreements))
@@ -124,3 +130,31 @@ def shifted_skills(
     fits = [linear_log_probs(train[0], np.roll(train[1], shift)) for shift in shifts.tolist()]
     losses = [log_loss(softmax(fit(test[0])), test[1]) for fit in fits]
     return 1.0 - np.array(losses) / climatology_log_loss
+
+
+def train_on_nonsense(
+    case: Case, shuffle_draws: int, shuffle_epochs: int, shift_draws: int
+) -> tuple[ShuffleProbe, NDArray[np.float64]]:
+    """Return both controls, on the last fold: it has most rows to find something by chance."""
+    last, labels = case.scaled[-1], case.tests[-1].labels
+    test = (last.test_features, labels)
+    nothing = log_loss(case.climatology[-len(labels) :], labels)
+    shuffled = probe_shuffled(
+        last.train,
+        last.valid,
+        test,
+        case.settings,
+        targets=auxiliary_targets(case.train[-1]),
+        mirror=mirror_of(case.models[-1].scaler),
+        climatology_log_loss=nothing,
+        n_draws=shuffle_draws,
+        epochs=shuffle_epochs,
+    )
+    shifted = shifted_skills(
+        last.train,
+        test,
+        climatology_log_loss=nothing,
+        n_draws=shift_draws,
+        rng=stream(case.seed, case.symbol, "shift"),
+    )
+    return shuffled, shifted

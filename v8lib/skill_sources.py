@@ -6,7 +6,7 @@ sum to one; they and the labels, shape (n_rows,), come from rows the model was n
 in order of time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,7 @@ def skill_sources(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> dict[str, Interval]:
     """Return what "volatility" and "direction" contribute to skill, with 95 % intervals.
 
@@ -52,11 +53,11 @@ def skill_sources(
         Probabilities of the model and of what it is compared with, same rows.
     labels : integer array of shape (n_rows,)
         What happened.
-    horizon_bars, reps, rng
+    horizon_bars, reps, rng, runs
         As in `intervals.skill_interval`; the blocks are as long as the more dependent of the
         two parts asks for.
     """
-    intervals = _part_intervals(probs, reference, labels, horizon_bars, reps, rng)
+    intervals = _part_intervals(probs, reference, labels, horizon_bars, reps, rng, runs)
     return {source: intervals[source] for source in SOURCES}
 
 
@@ -67,6 +68,7 @@ def _part_intervals(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> dict[str, Interval]:
     """Return the contributions and their total, all three on the same draws."""
     pairs = zip(split_row_loss(reference, labels), split_row_loss(probs, labels), strict=True)
@@ -74,7 +76,7 @@ def _part_intervals(
     columns = np.column_stack([*gains, sum(gains)])
     loss = np.tile(row_log_loss(reference, labels)[:, None], 3)
     length = max(block_length(gain, horizon_bars) for gain in gains)
-    found = ratio_intervals(columns, loss, length=length, reps=reps, rng=rng)
+    found = ratio_intervals(columns, loss, length=length, reps=reps, rng=rng, runs=runs)
     return dict(zip((*SOURCES, "total"), found, strict=True))
 
 
@@ -86,6 +88,7 @@ def skill_split_table(
     horizon_bars: int,
     reps: int,
     rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return rows (reference, source) with columns value, low, high.
 
@@ -96,7 +99,7 @@ def skill_split_table(
         (name, source): (interval.value, *interval.ci)
         for name, reference in references.items()
         for source, interval in _part_intervals(
-            probs, reference, labels, horizon_bars, reps, rng
+            probs, reference, labels, horizon_bars, reps, rng, runs
         ).items()
     }
     index = pd.MultiIndex.from_tuples(rows, names=["reference", "source"])

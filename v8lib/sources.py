@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from v8lib.bars import COLUMNS, Finding, describe_bars, load_bars
+from v8lib.bar_interval import interval_word, parse_interval
+from v8lib.bars import COLUMNS, Finding, bar_seconds, describe_bars, load_bars
 from v8lib.config import LabelScheme, MarketModel, Parameters
 from v8lib.errors import ParameterError
 from v8lib.garch import GarchMarket, garch_posterior, simulate_garch
@@ -43,17 +44,33 @@ class Source:
         return known(self.market, threshold, horizon_bars)
 
 
-def open_file(data_path: str) -> Source:
-    """Return the bars of a file.
+def open_file(data_path: str, *, bar_interval: str = "") -> Source:
+    """Return the bars of a file, or coarser ones built from them.
+
+    Parameters
+    ----------
+    data_path : str
+        The file.
+    bar_interval : str
+        Length of the bars wanted, such as "15m"; "" for the file's own.
 
     Raises
     ------
     BarsError
-        If the file holds no usable bars.
+        If the file holds no usable bars, or its bars are too coarse for the interval.
     """
     loaded = load_bars(data_path)
+    bars, findings = loaded.bars, loaded.findings
+    if bar_interval and (wanted := parse_interval(bar_interval)) != bar_seconds(bars):
+        from v8lib.resample import resample_bars
+
+        own = interval_word(bar_seconds(bars))
+        bars = resample_bars(bars, wanted)
+        built = f"{len(bars):,} bars of {bar_interval} built from {len(loaded.bars):,} of {own}"
+        findings = (*findings, Finding("resampled", built))
     facts = {"kind": "files", "path": loaded.path, "sha256": loaded.sha256}
-    return Source(loaded.bars, loaded.findings, facts | describe_bars(loaded.bars), None)
+    found = {"findings": [vars(finding) for finding in findings]}
+    return Source(bars, findings, facts | describe_bars(bars) | found, None)
 
 
 def open_simulated(
@@ -82,7 +99,8 @@ def open_simulated(
     )
     columns = {name: market.bars[name].to_numpy() for name in COLUMNS}
     facts = {"kind": "simulated", "path": None, "sha256": sha256_bytes(arrays_bytes(columns))}
-    return Source(market.bars, (), facts | describe_bars(market.bars), market)
+    facts |= describe_bars(market.bars) | {"findings": []}
+    return Source(market.bars, (), facts, market)
 
 
 def open_source(
@@ -92,6 +110,7 @@ def open_source(
     data_path: str,
     seed: int,
     market: Mapping[str, Any],
+    bar_interval: str = "",
 ) -> Source:
     """Return the bars a run was asked for.
 
@@ -107,9 +126,11 @@ def open_source(
         Seed of the run, for "simulated".
     market : mapping
         Keyword arguments of `open_simulated`.
+    bar_interval : str
+        As in `open_file`; the simulated market has an interval of its own.
     """
     if source == "files":
-        return open_file(data_path)
+        return open_file(data_path, bar_interval=bar_interval)
     if source == "simulated":
         return open_simulated(symbol, seed=seed, **market)
     raise ParameterError(f"source = {source!r}: 'files' or 'simulated'")

@@ -4,11 +4,10 @@ All randomness of an epoch (row order, dropout) is drawn from (seed, fold, membe
 that a training that was killed and taken up again ends in the same weights, bit for bit.
 """
 
-import hashlib
 import math
 import time
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from v8lib.auxiliary import N_TARGETS, auxiliary_loss, build_two_heads, standardised
-from v8lib.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from v8lib.checkpoint import Checkpoint, fingerprint_of, read_checkpoint, write_checkpoint
 from v8lib.errors import TrainingError
 from v8lib.inversion import invert_focal, softmax
+from v8lib.labels import CLASS_NAMES
 from v8lib.losses import balanced_class_weights, focal_loss
 from v8lib.metrics import log_loss
+from v8lib.mirror import Mirror, checked
 from v8lib.model import predict_logits
-from v8lib.provenance import library_sha256
 from v8lib.seeds import stream, torch_seed
 from v8lib.training_settings import TrainingSettings
 
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
+TURNED_TARGETS = torch.tensor([1.0, -1.0])  # a size upside down is the same, a return the other
 WARMUP_SHARE = 0.05  # of all steps, before the cosine begins
 
 
@@ -48,6 +49,7 @@ def train_model(
     settings: TrainingSettings,
     *,
     targets: NDArray[np.float32] | None = None,
+    mirror: Mirror | None = None,
     checkpoint_dir: Path | str | None = None,
 ) -> TrainingResult:
     """Return the net that predicts valid best, after early stopping.
@@ -62,6 +64,8 @@ def train_model(
     targets : array of shape (n_train, 2), optional
         From `auxiliary.auxiliary_targets`, of the train rows; needed unless both of their
         weights are zero.
+    mirror : Mirror, optional
+        Of these features; needed unless `mirror_share` is zero.
     checkpoint_dir : path, optional
         Where the state is written after each epoch, and where an unfinished training with
         the same data and settings is taken up. The caller removes it when the result is safe.
@@ -69,17 +73,19 @@ def train_model(
     Raises
     ------
     TrainingError
-        If a class is missing from train, targets are missing, the loss is not finite, or the
-        checkpoint belongs to another training.
+        If a class is missing from train, targets or the mirror are missing, the loss is not
+        finite, or the checkpoint belongs to another training.
     """
     if targets is None:
         if settings.uses_targets:
             raise TrainingError("auxiliary weights above 0 need targets of the train rows")
         targets = np.zeros((len(train[1]), N_TARGETS), dtype=np.float32)
-    fingerprint = _fingerprint((*train, *valid, targets), settings)
+    mirror = checked(mirror, settings.mirror_share, train[0].shape[1])
+    arrays = (*train, *valid, targets, mirror.sign, mirror.shift)
+    fingerprint = fingerprint_of(arrays, settings)
     found = read_checkpoint(checkpoint_dir, fingerprint) if checkpoint_dir else None
     with torch.random.fork_rng(devices=[]):
-        session = _Session(train, valid, targets, settings)
+        session = _Session(train, valid, targets, mirror, settings)
         if found:
             session.restore(found)
         while not session.finished():
@@ -89,19 +95,16 @@ def train_model(
     return session.result()
 
 
-def _fingerprint(arrays: tuple[NDArray, ...], settings: TrainingSettings) -> str:
-    code = f"{library_sha256()} {torch.__version__}"  # half a training of each would be neither
-    digest = hashlib.sha256(repr((code, sorted(asdict(settings).items()))).encode())
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
-
-
 class _Session:
     """One training in progress."""
 
     def __init__(
-        self, train: Data, valid: Data, targets: NDArray, settings: TrainingSettings
+        self,
+        train: Data,
+        valid: Data,
+        targets: NDArray,
+        mirror: Mirror,
+        settings: TrainingSettings,
     ) -> None:
         self.settings = settings
         self.x, self.y = torch.from_numpy(train[0]), torch.from_numpy(train[1])
@@ -114,6 +117,7 @@ class _Session:
         )
         self.net = self.heads.net
         self.targets = standardised(targets) if settings.uses_targets else torch.from_numpy(targets)
+        self.mirror = [torch.from_numpy(part) for part in (mirror.sign, mirror.shift)]
         self.target_weights = torch.tensor(
             [settings.aux_volatility_weight, settings.aux_return_weight]
         )
@@ -138,14 +142,16 @@ class _Session:
     def run_epoch(self) -> None:
         s, epoch = self.settings, len(self.history) + 1
         started = time.perf_counter()
-        order = stream(s.seed, *s.stream, "rows", epoch).permutation(len(self.x))
+        rng = stream(s.seed, *s.stream, "rows", epoch)
+        order = rng.permutation(len(self.x))
+        turned = torch.from_numpy(rng.random(len(order)) < s.mirror_share)
         torch.manual_seed(torch_seed(s.seed, *s.stream, "dropout", epoch))
         self.heads.train()
         total = torch.zeros(())
         rows = torch.from_numpy(order)[: self.steps_per_epoch * self.batch]
         for step, chosen in enumerate(rows.split(self.batch)):
             self._set_learning_rate((epoch - 1) * self.steps_per_epoch + step)
-            total += self._step(chosen)
+            total += self._step(chosen, turned[chosen])
         seconds = time.perf_counter() - started
         train_loss = float(total) / self.steps_per_epoch
         if not math.isfinite(train_loss):
@@ -163,18 +169,29 @@ class _Session:
         if self.best_epoch == epoch:
             self.best = deepcopy(self.net.state_dict())
 
-    def _step(self, chosen: Tensor) -> Tensor:
+    def _batch(self, chosen: Tensor, turned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return features, labels and targets of some rows, those of `turned` upside down."""
+        x, y, targets = self.x[chosen], self.y[chosen], self.targets[chosen]
+        if self.settings.mirror_share > 0.0:
+            sign, shift = self.mirror
+            x = torch.where(turned[:, None], x * sign + shift, x)
+            y = torch.where(turned, len(CLASS_NAMES) - 1 - y, y)  # DOWN and UP change places
+            targets = torch.where(turned[:, None], targets * TURNED_TARGETS, targets)
+        return x, y, targets
+
+    def _step(self, chosen: Tensor, turned: Tensor) -> Tensor:
         s = self.settings
-        scores, predicted = self.heads(self.x[chosen])
+        x, y, targets = self._batch(chosen, turned)
+        scores, predicted = self.heads(x)
         loss = focal_loss(
             scores,
-            self.y[chosen],
+            y,
             gamma=s.focal_gamma,
             alpha=s.focal_alpha,
             smoothing=s.label_smoothing,
             class_weights=self.loss_weights,
         )
-        loss = loss + auxiliary_loss(predicted, self.targets[chosen], self.target_weights)
+        loss = loss + auxiliary_loss(predicted, targets, self.target_weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.heads.parameters(), s.gradient_clip)
@@ -225,9 +242,8 @@ class _Session:
         for name, tensor in groups["optimizer"].items():
             index, _, field = name.partition(".")
             state.setdefault(int(index), {})[field] = tensor
-        self.optimizer.load_state_dict(
-            {"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]}
-        )
+        groups_of = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups_of})
 
     def result(self) -> TrainingResult:
         weights = {name: np.array(tensor.numpy()) for name, tensor in self.best.items()}

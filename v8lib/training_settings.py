@@ -20,6 +20,7 @@ class TrainingSettings:
     label_smoothing: float
     aux_volatility_weight: float
     aux_return_weight: float
+    mirror_share: float
     epochs: int
     patience_epochs: int
     batch_size: int

@@ -102,3 +102,16 @@ def segment_slices(epoch_s: NDArray[np.int64], interval_s: int) -> list[slice]:
     breaks = np.flatnonzero(np.diff(epoch_s) != interval_s) + 1
     edges = [0, *breaks.tolist(), len(epoch_s)]
     return [slice(a, b) for a, b in pairwise(edges) if b > a]
+
+
+def run_lengths(epoch_s: NDArray[np.int64], interval_s: int) -> list[int]:
+    """Return how many rows each unbroken run of rows has, oldest first.
+
+    Parameters
+    ----------
+    epoch_s : int64 array of shape (n_rows,)
+        Bar open times of the rows in seconds, increasing.
+    interval_s : int
+        Length of a bar in seconds.
+    """
+    return [run.stop - run.start for run in segment_slices(epoch_s, interval_s)]

@@ -25,7 +25,9 @@ from v8ops.proof.checks import Check, one_thread
 PROJECT = Path(__file__).resolve().parents[2]
 STORE, PAGE = PROJECT / "reports" / "proof", PROJECT / "docs" / "proof.md"
 PARTS = ("momentum", "garch", "defects", "honest", "ablation", "real")
-FULL = {"seeds": (1, 2, 3), "garch_seeds": (1, 2, 3, 4, 5), "honest_seeds": tuple(range(1, 21))}
+# Garch markets 1 to 20 were looked at while the method was made (docs/experiment-log.md).
+HARD_SEEDS = tuple(range(21, 41))
+FULL = {"seeds": (1, 2, 3), "garch_seeds": HARD_SEEDS[:5], "honest_seeds": HARD_SEEDS}
 QUICK = {"seeds": (1,), "garch_seeds": (1,), "honest_seeds": (1, 2)}
 SYMBOL, SYMBOLS = "BTC", ("BTC", "ETH", "SOL")
 GARCH_BARS = 72_000

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from v8lib.ablation import CALIBRATIONS, ablation_table, make_bench, task_table
+from v8lib.ablation import CALIBRATIONS, ablation_table, aid_table, make_bench
 from v8lib.config import Parameters
 from v8lib.experiments import hard_market
 from v8lib.recipe import open_bars
@@ -46,7 +46,7 @@ def _one(work: tuple[Parameters, str]) -> dict[str, Any]:
     judged = "calib" if path else "test"
     bench = make_bench(open_bars(parameters, data_path=path), parameters, judged=judged)
     table = ablation_table(bench, parameters)
-    tasks = task_table(bench, parameters, n_seeds=N_SEEDS)
+    aids = aid_table(bench, parameters, n_seeds=N_SEEDS)
     rows = [
         (norm, loss, [part.loc[(norm, loss, c)].to_dict() for c in CALIBRATIONS])
         for (norm, loss), part in table.groupby(level=["norm", "loss"], sort=False)
@@ -55,6 +55,6 @@ def _one(work: tuple[Parameters, str]) -> dict[str, Any]:
         "judged": JUDGED[judged],
         "calibrations": list(CALIBRATIONS),
         "rows": rows,
-        "tasks": tasks.groupby("task")["log loss"].mean().to_dict(),
+        "aids": aids.groupby("aids", sort=False)["log loss"].mean().to_dict(),
         "n_seeds": N_SEEDS,
     }

@@ -164,7 +164,7 @@ def real_table(summary: Mapping[str, Any]) -> str:
 
 
 def ablation_tables(found: Mapping[str, Any]) -> str:
-    """Return log loss and ECE of every combination, and the second task, per market."""
+    """Return log loss and ECE of every combination, and the aids in training, per market."""
     parts = []
     for market, results in found.items():
         head = ("norm", "loss", *results["calibrations"])
@@ -172,7 +172,7 @@ def ablation_tables(found: Mapping[str, Any]) -> str:
             (norm, loss, *(f"{v['log loss']:.4f} ({v['ECE']:.3f})" for v in values))
             for norm, loss, values in results["rows"]
         ]
-        tasks = ", ".join(f"{t}: {loss:.4f}" for t, loss in results["tasks"].items())
+        aids = ", ".join(f"{aid} {loss:.4f}" for aid, loss in results["aids"].items())
         parts += [f"### {market}", f"Log loss (ECE), {results['judged']}.", table(head, rows)]
-        parts += [f"Second task, mean log loss over {results['n_seeds']} seeds: {tasks}."]
+        parts += [f"Aids in training, mean log loss over {results['n_seeds']} seeds: {aids}."]
     return "\n\n".join(parts)

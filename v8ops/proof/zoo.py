@@ -79,6 +79,11 @@ def swapped_classes(honest: Honest) -> Case:
     return honest.with_models(models.Swapped)
 
 
+def missing_answers(honest: Honest) -> Case:
+    """Say NaN on about one bar in fifty."""
+    return honest.with_models(models.Silent)
+
+
 MUST_FAIL: dict[Callable[[Honest], Case], str] = {
     untrained_net: "linear_baseline",
     prior_with_noise: "skill",
@@ -97,6 +102,7 @@ MUST_FAIL: dict[Callable[[Honest], Case], str] = {
     pipelines.labels_backwards: "labels_look_ahead",
     pipelines.augmented_bars: "bars_plausible",
     pipelines.missing_feature_values: "no_nan_inf",
+    missing_answers: "no_nan_inf",
     pipelines.class_missing: "classes_present",
     pipelines.random_split: "splits_purged",
     pipelines.unpurged_split: "splits_purged",

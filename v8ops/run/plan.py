@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from v8lib.bar_interval import parse_interval
 from v8lib.config import Parameters, check_keys, merge_parameters, parse_setting
 from v8lib.errors import ParameterError, RunError, V8Error
 from v8lib.storage import read_json, write_json
 from v8ops.run.steps import PARAMS, PROJECT
 
 RUN_FILE = "run.json"
+FORMATS = ("parquet", "feather", "csv", "csv.gz", "zip")  # of bar files, in order of preference
 RUN_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
@@ -92,9 +94,17 @@ def make_plan(request: Request, *, run_id: str | None, jobs: int, engine: str) -
         decide_engine(engine),
         source,
         source_words(source, folder, request),
-        {s: p.model_copy(update={"source": source}) for s, p in merged.items()},
+        {s: with_source(p, source) for s, p in merged.items()},
         paths if source == "files" else dict.fromkeys(paths, ""),
     )
+
+
+def with_source(parameters: Parameters, source: str) -> Parameters:
+    """Return the parameters of a source; a simulated market has bars of the interval asked for."""
+    changed: dict[str, object] = {"source": source}
+    if source == "simulated" and parameters.bar_interval:
+        changed["market_interval_s"] = parse_interval(parameters.bar_interval)
+    return parameters.model_copy(update=changed)
 
 
 def decide_engine(asked: str) -> str:
@@ -140,7 +150,7 @@ def data_folder(request: Request) -> Path:
 
 def bar_file_names(symbol: str, market_name: str) -> list[str]:
     """Return the file names looked for, in order of preference."""
-    return [f"{stem}.{end}" for end in ("parquet", "csv") for stem in (symbol, market_name)]
+    return [f"{stem}.{end}" for end in FORMATS for stem in (symbol, market_name)]
 
 
 def find_bars(folder: Path, symbol: str, market_name: str) -> Path | None:
@@ -170,10 +180,11 @@ def decide_source(
         return "files"
     if asked == "auto" and len(missing) == len(found):
         return "simulated"
-    looked = "; ".join(
-        f"{s}: {', '.join(bar_file_names(s, parameters[s].market_name))}" for s in missing
+    stems = ", ".join(f"{s} or {parameters[s].market_name}" for s in missing)
+    raise RunError(
+        f"no bars in {folder} for {', '.join(missing)} "
+        f"(looked for {stems} as .{', .'.join(FORMATS)})"
     )
-    raise RunError(f"no bars in {folder} for {', '.join(missing)} (looked for {looked})")
 
 
 def source_words(source: str, folder: Path, request: Request) -> str:

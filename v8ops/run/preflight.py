@@ -9,14 +9,15 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from v8lib.bars import bar_seconds, epoch_seconds, load_bars
+from v8lib.bars import bar_seconds, epoch_seconds
 from v8lib.config import Parameters
 from v8lib.errors import FeatureError, SplitError, V8Error
 from v8lib.features import feature_table, warmup_bars
 from v8lib.labels import min_window
+from v8lib.sources import open_file
 from v8lib.splits import MIN_ROWS
 from v8lib.storage import read_json
-from v8lib.windows import segment_slices
+from v8lib.windows import run_lengths
 
 
 def check(job: Mapping[str, Any]) -> str:
@@ -31,11 +32,10 @@ def check(job: Mapping[str, Any]) -> str:
     if parameters.source == "simulated":
         lengths, interval_s, name, sha256 = [parameters.market_bars], None, "market_bars", ""
     else:
-        loaded = load_bars(job["data_path"])
-        interval_s = bar_seconds(loaded.bars)
-        runs = segment_slices(epoch_seconds(loaded.bars), interval_s)
-        lengths = [run.stop - run.start for run in runs]
-        name, sha256 = loaded.path, loaded.sha256
+        opened = open_file(job["data_path"], bar_interval=parameters.bar_interval)
+        interval_s = bar_seconds(opened.bars)
+        lengths = run_lengths(epoch_seconds(opened.bars), interval_s)
+        name, sha256 = opened.facts["path"], opened.facts["sha256"]
     table = feature_table(interval_s or parameters.market_interval_s, parameters.excluded)
     check_length(name, lengths, parameters, warmup_bars(table))
     check_baselines(parameters, [feature.family for feature in table])
