@@ -70,7 +70,7 @@ def test_every_normalization_survives_the_bundle(
     made = make_runtime(normalization)
     loaded = bundle.load_bundle(bundle.write_bundle(tmp_path, "BTC", made, facts, golden_bars))
     assert [m.net.normalization for m in loaded.runtime.members] == [normalization]
-    row = np.linspace(-1.0, 1.0, 71, dtype=np.float32)[None]
+    row = np.linspace(-1.0, 1.0, 72, dtype=np.float32)[None]
     assert loaded.runtime.predict(row).logits.tobytes() == made.predict(row).logits.tobytes()
 
 
@@ -78,7 +78,7 @@ def test_every_member_survives_the_bundle(tmp_path, make_runtime, facts, golden_
     made = make_runtime(seeds=(3, 4, 5))
     loaded = bundle.load_bundle(bundle.write_bundle(tmp_path, "BTC", made, facts, golden_bars))
     assert len(loaded.runtime.members) == 3
-    row = np.linspace(-1.0, 1.0, 71, dtype=np.float32)[None]
+    row = np.linspace(-1.0, 1.0, 72, dtype=np.float32)[None]
     assert loaded.runtime.predict(row).logits.tobytes() == made.predict(row).logits.tobytes()
 
 

@@ -56,14 +56,14 @@ def rows_by_hand(market_bars):
     return close, returns, unit
 
 
-def test_the_table_has_71_columns_with_names_of_their_own():
-    assert len(NAMES) == 71
-    assert len(set(NAMES)) == 71
+def test_the_table_has_72_columns_with_names_of_their_own():
+    assert len(NAMES) == 72
+    assert len(set(NAMES)) == 72
 
 
 def test_features_are_float32_one_row_per_bar(market_bars, market_features):
     assert market_features.dtype == np.float32
-    assert market_features.shape == (len(market_bars), 71)
+    assert market_features.shape == (len(market_bars), 72)
 
 
 def eased(distance, n_bars):
@@ -293,7 +293,7 @@ def test_an_excluded_family_leaves_and_the_others_stay_as_they_are(
     table = features.feature_table(60, (family,))
     kept = [NAMES.index(feature.name) for feature in table]
     assert family not in {feature.family for feature in table}
-    assert 0 < len(table) < 71
+    assert 0 < len(table) < 72
     made = features.make_features(market_bars.iloc[:4_000], table)
     assert made[3_999].tobytes() == market_features[3_999, kept].tobytes()
 

@@ -26,6 +26,13 @@ def _volatility() -> Iterable[Feature]:
                 np.sqrt(s.ranges_squared.window(w) / (w * 4.0 * np.log(2.0))), s.unit
             ),
         )
+    # How much of the movement was trend: above 0 where returns follow each other.
+    yield Feature(
+        "volatility_reference",
+        "volatility",
+        2,
+        lambda s: log_ratio(np.sqrt(s.reference_mean(s.squared)), s.unit),
+    )
 
 
 def _distribution() -> Iterable[Feature]:

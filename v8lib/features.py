@@ -1,4 +1,4 @@
-"""The feature table: 71 causal, scale-free columns, each with a family and a look-back.
+"""The feature table: 72 causal, scale-free columns, each with a family and a look-back.
 
 A feature at bar t uses bars up to and including t, and none from before the segment that t
 belongs to. Nothing depends on the level of the price or on the currency of the volume:
