@@ -63,7 +63,7 @@ def test_a_symbol_without_a_file_is_named_when_others_have_one(tmp_path, good):
     line = refused(tmp_path, *arguments, "ETH", "SOL")
     assert "no bars in" in line
     assert "ETH, SOL" in line
-    assert "ETH-USD.csv" in line
+    assert "ETH or ETH-USD, SOL or SOL-USD as .parquet" in line
 
 
 def test_files_asked_for_and_missing_are_refused(tmp_path):
@@ -93,7 +93,7 @@ def change(frame, row, column, value):
         (lambda b: "timestamp,open,high,low,close,volume\n", "no rows"),
         (lambda b: b.drop(columns="close"), "no column 'close'"),
         (lambda b: b.drop(columns="timestamp"), "no time column"),
-        (lambda b: b.iloc[::-1], "row 2"),
+        (lambda b: b.iloc[[0, 2, 1, *range(3, len(b))]], "row 3"),
         (lambda b: pd.concat([b.iloc[:9], b.iloc[8:]]), "stands twice"),
         (lambda b: change(b, 4, "close", 0.0), "column 'close', row 5"),
         (lambda b: change(b, 6, "open", "n/a?"), "column 'open', row 7"),

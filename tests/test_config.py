@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v8lib import config
+from v8lib import bar_interval, config
 from v8lib.config import Parameters
 from v8lib.errors import ParameterError
 
@@ -180,6 +180,7 @@ def test_a_missing_key_is_refused_by_name(defaults, key):
         ("source", ["files"], ["live"]),
         ("symbol", ["BTC", "1INCH"], ["btc", "", "BTC-USD", "../BTC"]),
         ("market_name", ["BTC-USD", "tBTC.x"], ["", "BTC/USD", "a b"]),
+        ("bar_interval", ["", *bar_interval.SECONDS], ["7m", "15M", "1w"]),
     ],
 )
 def test_values_at_the_edge_of_a_range(defaults, key, allowed, refused):

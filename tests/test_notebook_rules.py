@@ -45,7 +45,7 @@ def parameters_cell(path):
 def test_all_notebooks_are_there_and_checked():
     names = {path.relative_to(NOTEBOOKS).with_suffix("").as_posix() for path in ALL}
     assert names == set(ORDER)
-    assert len(ORDER) == 9
+    assert len(ORDER) == 10
 
 
 @pytest.mark.parametrize("path", ALL, ids=NAMES)

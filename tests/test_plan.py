@@ -76,3 +76,11 @@ def test_what_was_asked_for_is_remembered(tmp_path):
     assert plan.earlier_request(str(tmp_path), "r") == request
     with pytest.raises(RunError, match="--resume r goes on with it"):
         plan.open_run(made, resumed=False)
+
+
+def test_a_simulated_market_has_bars_of_the_interval_asked_for():
+    asked = PARAMETERS["BTC"].model_copy(update={"bar_interval": "15m"})
+    assert plan.with_source(asked, "simulated").market_interval_s == 900
+    assert plan.with_source(asked, "files").market_interval_s == asked.market_interval_s
+    plain = plan.with_source(PARAMETERS["BTC"], "simulated")
+    assert plain.market_interval_s == PARAMETERS["BTC"].market_interval_s

@@ -29,6 +29,31 @@ def test_a_file_is_opened_with_its_facts_and_has_no_known_posterior(tmp_path, ma
     assert opened.posterior(np.zeros(50), 4).shape == (50, 0)
 
 
+def test_coarser_bars_are_built_from_a_file_s_and_the_report_can_say_so(tmp_path, market_bars):
+    path = tmp_path / "BTC.parquet"
+    minutes = market_bars.drop(market_bars.index[20]).iloc[:149]  # 00:00 to 02:29 without 00:20
+    minutes.to_parquet(path)
+    opened = sources.open_file(str(path), bar_interval="15m")
+    assert opened.facts["interval_s"] == 900
+    assert len(opened.bars) == opened.facts["n_bars"] == 9, "the quarter of 00:15 is not whole"
+    assert opened.bars["high"].iloc[0] == minutes["high"].iloc[:15].max()
+    found = {finding["name"]: finding["detail"] for finding in opened.facts["findings"]}
+    assert found["resampled"] == "9 bars of 15m built from 149 of 1m"
+    assert "1 gaps, 1 bars" in found["gaps"]
+    assert opened.facts["sha256"] == storage.sha256_file(path), "the hash is the file's"
+    same = sources.open_file(str(path), bar_interval="1m")
+    assert same.bars.equals(sources.open_file(str(path)).bars), "nothing to build"
+
+
+def test_bars_too_coarse_for_the_interval_are_refused(tmp_path, market_bars):
+    path = tmp_path / "BTC.parquet"
+    market_bars.iloc[:600].to_parquet(path)
+    hourly = sources.open_file(str(path), bar_interval="1h").bars
+    hourly.to_parquet(path)
+    with pytest.raises(BarsError, match="bars of 1h do not make bars of 15m"):
+        sources.open_file(str(path), bar_interval="15m")
+
+
 @pytest.mark.parametrize("model", ["momentum", "garch"])
 def test_the_simulated_market_says_so_and_knows_its_posterior(model):
     opened = simulated(model=model)

@@ -1,5 +1,6 @@
-"""Bars from Parquet and CSV: read, checked by name, never repaired in silence."""
+"""Bars from files: read, checked by name, never repaired in silence."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from v8lib.bar_files import ReadFile, read_file
+from v8lib.bar_moment import runs_backwards
+from v8lib.bar_schema import check_schema
 from v8lib.errors import BarsError
 from v8lib.raw_bars import COLUMNS, PRICES, Finding
-from v8lib.storage import sha256_file
 
-TIME_NAMES = ("timestamp", "time", "datetime", "date", "open time", "open_time")
 MIN_YEAR, MAX_YEAR = 2009, 2100  # Bitcoin's first block; a clock past this is a wrong unit
 
 
@@ -42,11 +44,11 @@ def epoch_seconds(bars: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def load_bars(path: Path | str) -> LoadedBars:
-    """Return the validated bars of a Parquet or CSV file.
+    """Return the validated bars of a file that `bar_files.read_bars` understands.
 
     The bars have columns open, high, low, close, volume (float64) and a UTC index of bar
-    OPEN times, increasing and unique. Gaps stay gaps; an incomplete last bar is left out
-    and reported.
+    OPEN times, increasing and unique. Gaps stay gaps. Rows that stand newest first are turned
+    round, and an incomplete last bar is left out; both are reported.
 
     Raises
     ------
@@ -54,113 +56,79 @@ def load_bars(path: Path | str) -> LoadedBars:
         If the file is missing, empty, no bars, or has a defect that only a person can
         judge. The message names the file and the column or row (the first data row is 1).
     """
-    path = Path(path)
-    table = _read(path)
-    if table.empty:
-        raise BarsError(f"{path}: no rows")
-    table.columns = [str(c).strip().lower() for c in table.columns]
-    for column in COLUMNS:
-        if list(table.columns).count(column) > 1:
-            raise BarsError(f"{path}: column '{column}' stands there more than once")
-        if column not in table.columns:
-            raise BarsError(f"{path}: no column '{column}' (found: {', '.join(table.columns)})")
-    times = _times(path, table)
-    bars = pd.DataFrame({c: _numbers(path, table, c) for c in COLUMNS})
-    bars.index = pd.DatetimeIndex(times, name="timestamp")
-    _refuse_disorder(path, bars)
-    _refuse_impossible(path, bars)
-    bars, findings = _notice(bars)
-    return LoadedBars(bars, tuple(findings), str(path), sha256_file(path))
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise BarsError(f"{path}: no such file")
-    with path.open("rb") as file:
-        head = file.read(64)
-    if not head:
-        raise BarsError(f"{path}: the file is empty")
-    if head.startswith(b"version https://git-lfs"):
-        raise BarsError(f"{path}: not bars: a Git LFS pointer, fetch the real file")
+    file = read_file(path)
     try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-            return table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
-        return pd.read_csv(path)
-    except (ValueError, OSError, pd.errors.ParserError) as error:
-        reason = str(error).splitlines()[0]
-        raise BarsError(f"{path}: cannot be read as {path.suffix[1:]}: {reason}") from None
+        bars, findings = _judged(file)
+        check_schema(bars)
+    except BarsError as error:
+        raise BarsError(f"{path}: {error}") from None
+    return LoadedBars(bars, (*file.raw.findings, *findings), file.raw.path, file.raw.sha256)
 
 
-def _times(path: Path, table: pd.DataFrame) -> pd.Series:
-    """Return the UTC open times, from text, datetimes or epoch numbers of any usual unit."""
-    column = next((c for c in TIME_NAMES if c in table.columns), None)
-    if list(table.columns).count(column) > 1:
-        raise BarsError(f"{path}: column '{column}' stands there more than once")
-    if column is None:
-        raise BarsError(
-            f"{path}: no time column (one of {', '.join(TIME_NAMES)}; "
-            f"found: {', '.join(table.columns)})"
-        )
-    raw = table[column]
-    if pd.api.types.is_numeric_dtype(raw):
-        # Seconds now are 1.8e9; each finer unit is a thousand times more.
-        first = float(raw.iloc[0])
-        digits = int(np.log10(first)) if 1.0 <= first < np.inf else 0
-        unit = {9: "s", 12: "ms", 15: "us", 18: "ns"}.get(digits // 3 * 3)
-        if unit is None:
-            raise BarsError(f"{path}: column '{column}': {raw.iloc[0]} is no epoch time")
-        times = pd.to_datetime(raw, unit=unit, utc=True, errors="coerce")
-    else:
-        times = pd.to_datetime(raw, utc=True, errors="coerce", format="ISO8601")
+def _judged(file: ReadFile) -> tuple[pd.DataFrame, list[Finding]]:
+    table, findings = file.raw.table, []
+    _refuse_bad_times(file)
+    for column in COLUMNS:
+        _refuse_bad_numbers(file, column)
+    if runs_backwards(table["timestamp"].array.asi8):
+        table = table.iloc[::-1]
+        findings.append(Finding("order", "newest first: turned round"))
+    rows = table["row"].to_numpy()
+    bars = table[list(COLUMNS)].set_axis(pd.DatetimeIndex(table["timestamp"]), axis=0)
+    _refuse_disorder(file, bars, rows)
+    _refuse_impossible(file, bars, rows)
+    bars, noticed = _notice(bars)
+    return bars, [*findings, *noticed]
+
+
+def _fix(file: ReadFile, what: str) -> str:
+    """Return the end of a message: the command that lists and drops such rows."""
+    return f"{what} with: python -m v8ops check-bars {shlex.quote(file.raw.path)} --fix OUT"
+
+
+def _refuse_bad_times(file: ReadFile) -> None:
+    times = file.raw.table["timestamp"]
     if times.isna().any():
         row = int(times.isna().to_numpy().argmax())
         raise BarsError(
-            f"{path}: column '{column}', row {row + 1}: no time: {_shown(raw.iloc[row])}"
+            f"{file.time_label}, row {row + 1}: no time: {file.cell('timestamp', row)}; "
+            + _fix(file, "drop such rows")
         )
     wrong = ~times.dt.year.between(MIN_YEAR, MAX_YEAR).to_numpy()
     if wrong.any():
         row = int(wrong.argmax())
-        raise BarsError(f"{path}: column '{column}', row {row + 1}: wrong clock: {times.iloc[row]}")
-    return times
+        raise BarsError(f"{file.time_label}, row {row + 1}: wrong clock: {times.iloc[row]}")
 
 
-def _numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    values = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
-    floor_broken = values <= 0.0 if column in PRICES else values < 0.0
-    wrong = ~np.isfinite(values) | floor_broken
-    if wrong.any():
-        row = int(wrong.argmax())
+def _refuse_bad_numbers(file: ReadFile, column: str) -> None:
+    values = file.raw.table[column].to_numpy()
+    good = values > 0.0 if column in PRICES else values >= 0.0
+    if not good.all():
+        row = int(good.argmin())
         rule = "a positive number" if column in PRICES else "a number of at least 0"
         raise BarsError(
-            f"{path}: column '{column}', row {row + 1}: "
-            f"{_shown(table[column].iloc[row])} is not {rule} ({int(wrong.sum())} such rows)"
+            f"column '{column}', row {row + 1}: {file.cell(column, row)} is not {rule} "
+            f"({int((~good).sum())} such rows); " + _fix(file, "drop them")
         )
-    return values
 
 
-def _shown(value: Any) -> str:
-    """Return a cell as a person would write it."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
-
-
-def _refuse_disorder(path: Path, bars: pd.DataFrame) -> None:
+def _refuse_disorder(file: ReadFile, bars: pd.DataFrame, rows: NDArray[np.int64]) -> None:
     steps = np.diff(epoch_seconds(bars))
     if (steps < 0).any():
-        row = int((steps < 0).argmax()) + 1
+        k = int((steps < 0).argmax()) + 1
         raise BarsError(
-            f"{path}: row {row + 1}: {bars.index[row]} comes after {bars.index[row - 1]}: "
-            "sort the rows by time"
+            f"row {rows[k]}: {bars.index[k]} comes after {bars.index[k - 1]}; "
+            + _fix(file, "sort the rows")
         )
     if (steps == 0).any():
-        row = int((steps == 0).argmax()) + 1
+        k = int((steps == 0).argmax()) + 1
         raise BarsError(
-            f"{path}: row {row + 1}: {bars.index[row]} stands twice "
-            f"({int((steps == 0).sum())} duplicated times): drop the duplicates"
+            f"row {rows[k]}: {bars.index[k]} stands twice "
+            f"({int((steps == 0).sum())} duplicated times); " + _fix(file, "drop the duplicates")
         )
 
 
-def _refuse_impossible(path: Path, bars: pd.DataFrame) -> None:
+def _refuse_impossible(file: ReadFile, bars: pd.DataFrame, rows: NDArray[np.int64]) -> None:
     top, bottom = bars[["open", "close"]].max(axis=1), bars[["open", "close"]].min(axis=1)
     for wrong, what in (
         (bars["high"] < bars["low"], "high below low"),
@@ -168,9 +136,10 @@ def _refuse_impossible(path: Path, bars: pd.DataFrame) -> None:
         (bars["low"] > bottom, "low above open or close"),
     ):
         if wrong.any():
-            row = int(wrong.to_numpy().argmax())
+            k = int(wrong.to_numpy().argmax())
             raise BarsError(
-                f"{path}: row {row + 1} ({bars.index[row]}): {what} ({int(wrong.sum())} such rows)"
+                f"row {rows[k]} ({bars.index[k]}): {what} ({int(wrong.sum())} such rows); "
+                + _fix(file, "drop them")
             )
 
 
@@ -181,7 +150,7 @@ def _notice(bars: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
         return bars, findings
     interval = bar_seconds(bars)
     last_step = int(epoch_seconds(bars)[-1] - epoch_seconds(bars)[-2])
-    if last_step < interval:
+    if last_step % interval:  # earlier than a whole bar, or off the grid after a gap
         findings.append(Finding("partial_last_bar", f"left out: {bars.index[-1]}"))
         bars = bars.iloc[:-1]
     steps = np.diff(epoch_seconds(bars))

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import optimal_block_length
 from numpy.typing import NDArray
 
+from v8lib.blocks import resampled_rows
 from v8lib.errors import ParameterError
 from v8lib.metrics import binned_gap, equal_mass_bins
-from v8lib.resampling import resampled_rows
 
 Array = NDArray[np.float64]
 LEVEL = 0.95
@@ -62,6 +61,8 @@ def block_length(values: Array, horizon_bars: int) -> float:
     """Return the mean block length in rows for a series of scores."""
     if np.ptp(values) < 1e-12:
         return 2.0 * horizon_bars
+    from arch.bootstrap import optimal_block_length
+
     optimal = float(optimal_block_length(values)["stationary"].iloc[0])
     longest = len(values) / 10.0  # ten blocks at least, or there is nothing to resample
     return float(np.clip(optimal, min(2.0 * horizon_bars, longest), longest))

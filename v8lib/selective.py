@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from v8lib.blocks import resampled_rows
 from v8lib.decision import actionable
 from v8lib.intervals import LEVEL, Interval, block_length
 from v8lib.labels import CLASS_NAMES
-from v8lib.resampling import resampled_rows
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.integer]

@@ -22,7 +22,12 @@ from v8ops.run.plan import clean_env
 from v8ops.run.steps import COMPARE, NOTEBOOKS, PROJECT, SYMBOL_STEPS
 
 START = "00_start_here"
-EXPLORE = ("explore/known_answer", "explore/v6_postmortem", "explore/ablation")
+EXPLORE = (
+    "explore/known_answer",
+    "explore/v6_postmortem",
+    "explore/ablation",
+    "explore/audit_bars",
+)
 ORDER = (START, *SYMBOL_STEPS, COMPARE, *EXPLORE)
 STRICT = (START, "01_prepare_data")
 INTERACTIVE = "interactive"

@@ -4,13 +4,13 @@ from arch.bootstrap import StationaryBootstrap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v8lib import intervals, resampling, windows
+from v8lib import blocks, intervals, windows
 from v8lib.errors import ParameterError
 
 
 def drawn(n_rows, length, *, runs=None, reps=1, seed=0):
     rng = np.random.default_rng(seed)
-    return list(resampling.resampled_rows(n_rows, length, reps=reps, rng=rng, runs=runs))
+    return list(blocks.resampled_rows(n_rows, length, reps=reps, rng=rng, runs=runs))
 
 
 def test_runs_end_where_a_bar_is_missing():

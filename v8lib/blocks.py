@@ -9,7 +9,6 @@ take one market state for the next.
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from arch.bootstrap import StationaryBootstrap
 from numpy.typing import NDArray
 
 from v8lib.errors import ParameterError
@@ -51,6 +50,9 @@ def resampled_rows(
         for _ in range(reps):
             yield _blocks_inside(sizes, n_rows, length, rng)
         return
+    # Imported here: arch takes a second, which who only wants a gate's limits need not wait for.
+    from arch.bootstrap import StationaryBootstrap
+
     bootstrap = StationaryBootstrap(length, np.arange(n_rows), seed=rng)
     for (rows,), _ in bootstrap.bootstrap(reps):
         yield rows

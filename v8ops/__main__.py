@@ -1,0 +1,50 @@
+"""The commands of the suite that are not a run.
+
+    python -m v8ops check-bars FILE...
+    python -m v8ops fetch --symbols BTC
+
+A run is `python run_all.py`.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from v8lib.errors import V8Error
+
+COMMANDS = {"check-bars": "v8ops.feeds.check", "fetch": "v8ops.feeds.fetch"}
+WORDS = "check-bars: say what a bar file is worth; fetch: get bars from an exchange or archive"
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status.
+
+    A command is a module with `add_arguments(parser)` and `main(options) -> int`; only the
+    one that was asked for is imported. What it raises on purpose becomes one line and status 2.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m v8ops",
+        description=WORDS,
+        epilog="Each command has its own --help.",
+    )
+    parser.add_argument("command", choices=tuple(COMMANDS))
+    name = parser.parse_args(arguments[:1]).command
+    module = importlib.import_module(COMMANDS[name])
+    own = argparse.ArgumentParser(
+        prog=f"python -m v8ops {name}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(own)
+    try:
+        return module.main(own.parse_args(arguments[1:]))
+    except V8Error as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Bars in: checked, and fetched from exchanges and archives."""
