@@ -98,7 +98,9 @@ def check_bars(arguments: list[str]) -> None:
 
 def test(arguments: list[str]) -> None:
     """Run the tests, then every notebook against its stored outputs."""
-    call([PYTHON, "-m", "pytest", *(arguments or ["tests"])])
+    # One process per core, a file at a time: what the tests of a file share is made once.
+    spread = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+    call([PYTHON, "-m", "pytest", *(arguments or [*spread, "tests"])])
     if not arguments:
         call([PYTHON, "-m", "v8ops.run.notebooks", "check"])
 
