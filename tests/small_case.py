@@ -14,7 +14,7 @@ SMALL = {
     "market_signal": 0.3,
     "n_folds": 2,
     "n_seeds": 2,
-    "epochs": 2,
+    "epochs": 4,
     "bootstrap_reps": 100,
     "shuffle_draws": 2,
     "shift_draws": 4,

@@ -17,7 +17,7 @@ from v8lib.errors import BarsError
 from v8lib.oddities import bar_oddities
 from v8lib.raw_bars import RawBars
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared real bars are not here")
 START = pd.Timestamp("2024-01-01", tz="UTC")
 

@@ -20,7 +20,7 @@ from v8lib.seeds import stream
 from v8ops.__main__ import COMMANDS, main
 from v8ops.feeds import check
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def write(path, bars):

@@ -20,7 +20,7 @@ from v8lib.bar_schema import check_schema
 from v8lib.bars import bar_seconds, load_bars
 from v8lib.errors import BarsError
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 YEAR = SHARED / "binance_spot_1m_2025" / "BTC-USDT.parquet"
 MAX_SECONDS, MAX_MEGABYTES = 5.0, 1_000
 

@@ -99,7 +99,7 @@ def test_parameters_and_plain_settings_ask_for_the_same_steps(parameters, market
         ({"calib_share": 0.12}, lambda p: len(p.folds[0].calib)),
         ({"n_folds": 1}, lambda p: len(p.folds)),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "differs",
 )
 def test_every_parameter_of_a_step_reaches_it(parameters, market_bars, prepared, changed, differs):
     asked = parameters(**({"n_folds": 2} | changed))
