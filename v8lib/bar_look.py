@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from v8lib.audit_finding import AuditFinding
+from v8lib.bars import epoch_seconds
 from v8lib.oddities import MAX_RETURN, PATH_BARS, bar_oddities
 from v8lib.pipeline_gates import MAX_REPEATED, MIN_AUTOCORRELATION, bars_plausible
-from v8lib.windows import segment_slices
+from v8lib.windows import run_lengths
 
 Array = NDArray[np.float64]
 
@@ -40,7 +41,7 @@ def look_findings(bars: pd.DataFrame, interval_s: int) -> Iterator[AuditFinding]
     interval_s : int
         Length of a bar in seconds.
     """
-    lengths = _segment_lengths(bars, interval_s)
+    lengths = run_lengths(epoch_seconds(bars), interval_s)
     if max(lengths, default=0) <= PATH_BARS:
         return
     gate = bars_plausible(bar_oddities(bars))
@@ -49,14 +50,6 @@ def look_findings(bars: pd.DataFrame, interval_s: int) -> Iterator[AuditFinding]
     if sum(lengths) - len(lengths) < MIN_RETURNS:
         return
     yield from _candles(candle_measures(bars, interval_s))
-
-
-def _segment_lengths(bars: pd.DataFrame, interval_s: int) -> list[int]:
-    """Return how many bars each stretch without a gap has."""
-    if bars.empty:
-        return []
-    epoch_s = bars.index.as_unit("s").asi8
-    return [part.stop - part.start for part in segment_slices(epoch_s, interval_s)]
 
 
 def look_table(bars: pd.DataFrame, interval_s: int) -> pd.DataFrame:
@@ -72,7 +65,7 @@ def look_table(bars: pd.DataFrame, interval_s: int) -> pd.DataFrame:
     DataFrame
         Index of measures; value, and limit in words. Empty where there are too few bars.
     """
-    lengths = _segment_lengths(bars, interval_s)
+    lengths = run_lengths(epoch_seconds(bars), interval_s)
     if max(lengths, default=0) <= PATH_BARS or sum(lengths) - len(lengths) < MIN_RETURNS:
         return pd.DataFrame(columns=["value", "limit"])
     found = bar_oddities(bars)
@@ -118,7 +111,7 @@ def candle_measures(bars: pd.DataFrame, interval_s: int) -> dict[str, float]:
         clustering: correlation of absolute returns that follow each other.
     """
     open_, high, low, close = (np.log(bars[c].to_numpy(np.float64)) for c in _PRICES)
-    follows = np.diff(bars.index.as_unit("s").asi8) == interval_s
+    follows = np.diff(epoch_seconds(bars)) == interval_s
     returns = _cut(np.abs(np.diff(close)[follows]))
     ranges = _cut((high - low)[1:][follows])
     jumps = np.minimum(np.abs(open_[1:] - close[:-1])[follows], ranges.max())
