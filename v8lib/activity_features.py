@@ -31,7 +31,7 @@ def _volatility() -> Iterable[Feature]:
         "volatility_reference",
         "volatility",
         2,
-        lambda s: log_ratio(np.sqrt(s.reference_mean(s.squared)), s.unit),
+        lambda s: log_ratio(s.reference_mean(s.absolute), s.unit),
     )
 
 

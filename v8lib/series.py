@@ -132,21 +132,23 @@ class Segment:
 
     @cached_property
     def surprises(self) -> Ladder:
-        """Squared returns beyond the mean of the few before them; none while there are too few."""
+        """Sizes of returns beyond the mean of the few before; none while there are too few."""
         surprise = self.returns - self.lag(self.moves.window(DRIFT_BARS), 1) / DRIFT_BARS
         surprise[: DRIFT_BARS + 1] = 0.0
-        return Ladder(surprise**2)
+        return Ladder(np.abs(surprise))
 
     @cached_property
     def unit(self) -> Array:
-        """Root mean square surprise of the reference window: the unit of volatility.
+        """Mean absolute surprise of the reference window, as a deviation: the unit of volatility.
 
         Volatility is what a return does beyond its recent mean. A market that trends steadily
-        is not more volatile for it, and measured so its trend still looks large.
+        is not more volatile for it, and measured so its trend still looks large. The mean size
+        and not the root mean square, times sqrt(pi / 2), which makes the two equal for normal
+        surprises: a wild hour then does not shrink everything measured in the month after it.
         """
         n_returns = np.minimum(self.age - (DRIFT_BARS + 1.0), REFERENCE_BARS)
         n_returns[n_returns < REFERENCE_MIN_BARS] = np.nan
-        unit = np.sqrt(self.surprises.window(REFERENCE_BARS) / n_returns)
+        unit = np.sqrt(np.pi / 2.0) * self.surprises.window(REFERENCE_BARS) / n_returns
         unit[unit == 0.0] = np.nan  # a market that never moved has no unit
         return unit
 
