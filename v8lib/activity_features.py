@@ -97,32 +97,20 @@ def _time() -> Iterable[Feature]:
                 f"{name}_{wave}",
                 "time",
                 1,
-                lambda s, f=function, p=period: f(2.0 * np.pi * (s.epoch_s % p) / p),
+                lambda s, f=function, p=period: f(s.phase(p)),
             )
 
 
 def _season(interval_s: int) -> Iterable[Feature]:
     day = max(DAY_S // interval_s, SEASON_BARS + 1)
     n_days = max(1, min(7, REFERENCE_BARS // day))
-    yield Feature("season_1", "season", day + 1, lambda s: log_ratio(_same_time(s, day, 1), s.unit))
-    yield Feature(
-        "season_mean", "season", day + 1, lambda s: log_ratio(_same_time(s, day, n_days), s.unit)
-    )
-
-
-def _same_time(s: Segment, day: int, n_days: int) -> Array:
-    """Return the RMS return of the next few bars at this time of day, on the days before.
-
-    Averaged over as many of the last `n_days` days as the segment has, at least one.
-    """
-    ahead = s.squared.window(SEASON_BARS) / SEASON_BARS
-    total, days = np.zeros(s.n), np.zeros(s.n)
-    for d in range(1, n_days + 1):
-        then = s.lag(ahead, d * day - SEASON_BARS)
-        there = s.age > d * day
-        total[there] += then[there]
-        days += there
-    return np.sqrt(np.divide(total, days, out=np.full(s.n, np.nan), where=days > 0))
+    for name, days in (("season_1", 1), ("season_mean", n_days)):
+        yield Feature(
+            name,
+            "season",
+            day + 1,
+            lambda s, days=days: log_ratio(np.sqrt(s.same_time(day, days, SEASON_BARS)), s.unit),
+        )
 
 
 def activity_columns(interval_s: int) -> list[Feature]:

@@ -31,7 +31,6 @@ from v8lib.scaling import Scaler, apply_scaler
 from v8lib.seeds import stream, torch_seed
 from v8lib.series import Segment
 from v8lib.splits import MIN_ROWS, SplitIndex
-from v8lib.windows import Ladder
 
 Array = NDArray[np.float64]
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -51,7 +50,7 @@ def raw_price_table(interval_s: int) -> list[Feature]:
     return [
         *(plain(n, "price", 1, lambda s, n=n: np.exp(getattr(s, n))) for n in PRICES),
         *(
-            plain(f"sma_{w}", "average", w, lambda s, w=w: Ladder(np.exp(s.close)).window(w) / w)
+            plain(f"sma_{w}", "average", w, lambda s, w=w: s.prices.window(w) / w)
             for w in (5, 10, 20, 50, 100, 200)
         ),
         *(
@@ -73,7 +72,7 @@ def raw_price_table(interval_s: int) -> list[Feature]:
 
 
 def _change(s: Segment, n_bars: int) -> Array:
-    return np.exp(s.close) - np.exp(s.lag(s.close, n_bars))
+    return np.exp(s.close) - np.exp(s.close_ago(n_bars))
 
 
 def identity_scaler(names: Sequence[str]) -> Scaler:

@@ -1,141 +1,196 @@
 """The building blocks of the features: one segment's returns, ranges and units, each made once."""
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from v8lib.windows import Array, Ladder, decayed_sum, lagged
+from v8lib.windows import Array, Ladder, LastWindows, decayed_sum, last_decayed_sum
 
 REFERENCE_BARS = 2_880  # how far back the unit of volatility looks
 DRIFT_BARS = 8  # whose mean return the next one is measured against
 REFERENCE_MIN_BARS = 720  # how much of it must be there after the start of a segment
 REFERENCE_REACH = REFERENCE_BARS + DRIFT_BARS + 1  # bars behind a value in those units
 REFERENCE_WARMUP = REFERENCE_MIN_BARS + DRIFT_BARS + 1  # bars before there is a unit
+NARROW_BARS = 256  # the widest window of what only narrow ones look at
 FLOOR = 0.01  # ratios to a reference are cut here before the logarithm: a flat market is "1 %"
 
 
 def log_ratio(numerator: Array, denominator: Array) -> Array:
     """Return ln(numerator / denominator), cut below at ln(`FLOOR`); 0/0 counts as 1."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = numerator / denominator
-    ratio[(numerator == 0.0) & (denominator == 0.0)] = 1.0
+    ratio = numerator / denominator
+    np.copyto(ratio, 1.0, where=(numerator == 0.0) & (denominator == 0.0))
     return np.log(np.maximum(ratio, FLOOR))
 
 
 def share(part: Array, whole: Array, empty: float) -> Array:
     """Return part / whole, and `empty` where the whole is exactly zero."""
-    out = np.full(len(part), empty)
-    np.divide(part, whole, out=out, where=whole != 0.0)
+    out = part / whole
+    np.copyto(out, empty, where=whole == 0.0)
     return out
 
 
+class BarArrays(NamedTuple):
+    """Bars as arrays of shape (..., n_bars): prices > 0, volume >= 0, open times in seconds."""
+
+    open: Array
+    high: Array
+    low: Array
+    close: Array
+    volume: Array
+    epoch_s: NDArray[np.int64]
+
+    def at(self, bars: slice) -> "BarArrays":
+        """Return these bars alone."""
+        return BarArrays(*(array[..., bars] for array in self))
+
+    def in_logs(self) -> "BarArrays":
+        """Return the same with the logarithms of the prices."""
+        return BarArrays(*(np.log(price) for price in self[:4]), *self[4:])
+
+
 class Segment:
-    """One unbroken run of bars as arrays, with what several features share.
+    """The last bars of one unbroken run, with the bars before them that their windows need.
+
+    What is public stands for the last `n` bars: arrays of shape (..., n), or (n,) where all
+    symbols have the same. Division by zero gives NaN or infinity without a warning only under
+    the `np.errstate` that `features.fill_columns` sets.
 
     Parameters
     ----------
-    open_, high, low, close, volume : float arrays of shape (n_bars,)
-        Prices (> 0) and volume (>= 0) of one segment.
-    epoch_s : integer array of shape (n_bars,)
-        Bar open times in seconds.
-    interval_s : int
-        Length of a bar in seconds.
+    logs : BarArrays of shape (..., n_bars)
+        From `BarArrays.in_logs`: the run from its start, or from as far back as the columns look.
+    n : int
+        At how many of the last bars columns are wanted.
+    n_before : int
+        How many bars of the run stand before these arrays.
     """
 
-    def __init__(
-        self,
-        open_: Array,
-        high: Array,
-        low: Array,
-        close: Array,
-        volume: Array,
-        epoch_s: NDArray[np.int64],
-        interval_s: int,
-    ) -> None:
-        self.open, self.high, self.low = np.log(open_), np.log(high), np.log(low)
-        self.close = np.log(close)
-        self.volume = np.asarray(volume, dtype=np.float64)
-        self.epoch_s, self.interval_s = epoch_s, interval_s
-        self.n = len(close)
-        self.age = np.arange(1, self.n + 1, dtype=np.float64)  # bars since the segment began
+    def __init__(self, logs: BarArrays, n: int, n_before: int = 0) -> None:
+        self._logs, self.n, self._n_before = logs, n, n_before
+        self.open, self.high, self.low, self.close, self.volume, self.epoch_s = logs.at(
+            slice(-n, None)
+        )
+        n_bars = logs.close.shape[-1]
+        self.age = np.arange(n_before + n_bars - n + 1, n_before + n_bars + 1, dtype=np.float64)
+        self._ema_gaps: dict[int, Array] = {}
+        self._phases: dict[int, Array] = {}
+
+    def longer(self, n_more: int) -> "Segment":
+        """Return the same with columns wanted at `n_more` bars more, for what looks at them."""
+        return Segment(self._logs, self.n + n_more, self._n_before)
+
+    def close_ago(self, n_bars: int) -> Array:
+        """Return the log closes `n_bars` earlier."""
+        return _ago(self._logs.close, self.n, n_bars)
+
+    def return_ago(self, n_bars: int) -> Array:
+        """Return the one-bar log returns `n_bars` earlier."""
+        return _ago(self._returns, self.n, n_bars)
 
     @cached_property
-    def returns(self) -> Array:
-        """One-bar log returns; the first bar of a segment has none and counts as zero."""
-        return np.diff(self.close, prepend=self.close[:1])
+    def _returns(self) -> Array:
+        """Return of every bar; the first has none and counts as zero."""
+        return np.diff(self._logs.close, prepend=self._logs.close[..., :1])
 
     @cached_property
-    def moves(self) -> Ladder:
-        """Returns."""
-        return Ladder(self.returns)
+    def _squares(self) -> Array:
+        return self._returns**2
+
+    def _recent(self, values: Array) -> Array:
+        """Return the end of a series, all that narrow windows need."""
+        return values[..., -(self.n + NARROW_BARS) :]
+
+    def windows(
+        self, values: Array, widest: int = NARROW_BARS, combine: Callable[..., Array] = np.add
+    ) -> Ladder | LastWindows:
+        """Return the windows, of up to `widest` bars, of a series that ends at the last bar."""
+        if self.n == 1:
+            return LastWindows(values, combine, widest)
+        return Ladder(values, combine, widest, self.n)
+
+    def decayed(self, values: Array, decay: float, n_bars: int) -> Array:
+        """Return `windows.decayed_sum` of a series that ends at the last bar; `n_bars` is 2**k."""
+        if self.n == 1:
+            return last_decayed_sum(values, decay, n_bars)
+        return decayed_sum(values[..., -(self.n + n_bars - 1) :], decay, n_bars)[..., -self.n :]
 
     @cached_property
-    def squared(self) -> Ladder:
+    def squared(self) -> Ladder | LastWindows:
         """Squared returns."""
-        return Ladder(self.returns**2)
+        return self.windows(self._squares, REFERENCE_BARS)
 
     @cached_property
-    def absolute(self) -> Ladder:
+    def absolute(self) -> Ladder | LastWindows:
         """Absolute returns."""
-        return Ladder(np.abs(self.returns))
+        return self.windows(np.abs(self._returns), REFERENCE_BARS)
 
     @cached_property
-    def cubed(self) -> Ladder:
+    def cubed(self) -> Ladder | LastWindows:
         """Cubed returns."""
-        return Ladder(self.returns**3)
+        return self.windows(self._recent(self._returns) ** 3)
 
     @cached_property
-    def neighbours(self) -> Ladder:
+    def neighbours(self) -> Ladder | LastWindows:
         """Products of each return with the one before."""
-        return Ladder(self.returns * np.concatenate([[0.0], self.returns[:-1]]))
+        returns = self._recent(self._returns)
+        return self.windows(returns[..., 1:] * returns[..., :-1])
 
     @cached_property
-    def gains(self) -> Ladder:
+    def gains(self) -> Ladder | LastWindows:
         """Returns above zero."""
-        return Ladder(np.maximum(self.returns, 0.0))
+        return self.windows(np.maximum(self._recent(self._returns), 0.0))
 
     @cached_property
-    def closes(self) -> Ladder:
+    def closes(self) -> Ladder | LastWindows:
         """Log closes."""
-        return Ladder(self.close)
+        return self.windows(self._logs.close)
 
     @cached_property
-    def closes_squared(self) -> Ladder:
+    def closes_squared(self) -> Ladder | LastWindows:
         """Squared log closes."""
-        return Ladder(self.close**2)
+        return self.windows(self._recent(self._logs.close) ** 2)
 
     @cached_property
-    def highs(self) -> Ladder:
+    def prices(self) -> Ladder | LastWindows:
+        """Closes themselves."""
+        return self.windows(np.exp(self._recent(self._logs.close)))
+
+    @cached_property
+    def highs(self) -> Ladder | LastWindows:
         """Log highs, for the highest."""
-        return Ladder(self.high, np.maximum)
+        return self.windows(self._logs.high, combine=np.maximum)
 
     @cached_property
-    def lows(self) -> Ladder:
+    def lows(self) -> Ladder | LastWindows:
         """Log lows, for the lowest."""
-        return Ladder(self.low, np.minimum)
+        return self.windows(self._logs.low, combine=np.minimum)
 
     @cached_property
-    def ranges_squared(self) -> Ladder:
+    def ranges_squared(self) -> Ladder | LastWindows:
         """Squared log ranges."""
-        return Ladder((self.high - self.low) ** 2)
+        return self.windows((self._recent(self._logs.high) - self._recent(self._logs.low)) ** 2)
 
     @cached_property
-    def volumes(self) -> Ladder:
+    def volumes(self) -> Ladder | LastWindows:
         """Volumes."""
-        return Ladder(self.volume)
+        return self.windows(self._logs.volume, REFERENCE_BARS)
 
     @cached_property
-    def signed_volumes(self) -> Ladder:
+    def signed_volumes(self) -> Ladder | LastWindows:
         """Volumes with the sign of their return."""
-        return Ladder(self.volume * np.sign(self.returns))
+        volume, returns = self._recent(self._logs.volume), self._recent(self._returns)
+        return self.windows(volume * np.sign(returns))
 
     @cached_property
-    def surprises(self) -> Ladder:
+    def surprises(self) -> Ladder | LastWindows:
         """Sizes of returns beyond the mean of the few before; none while there are too few."""
-        surprise = self.returns - self.lag(self.moves.window(DRIFT_BARS), 1) / DRIFT_BARS
-        surprise[: DRIFT_BARS + 1] = 0.0
-        return Ladder(np.abs(surprise))
+        surprise = self._returns.copy()
+        surprise[..., 1:] -= Ladder(self._returns).window(DRIFT_BARS)[..., :-1] / DRIFT_BARS
+        surprise[..., : DRIFT_BARS + 1] = 0.0
+        return self.windows(np.abs(surprise), REFERENCE_BARS)
 
     @cached_property
     def unit(self) -> Array:
@@ -160,9 +215,29 @@ class Segment:
         """Return the mean log close of the last `n_bars`."""
         return self.closes.window(n_bars) / n_bars
 
-    def reference_mean(self, ladder: Ladder) -> Array:
+    def reference_mean(self, ladder: Ladder | LastWindows) -> Array:
         """Return the mean of a series over the reference window, however much of it is there."""
         return ladder.window(REFERENCE_BARS) / np.minimum(self.age, REFERENCE_BARS)
+
+    def same_time(self, day: int, n_days: int, n_bars: int) -> Array:
+        """Return the mean square return of the next `n_bars` at this time of day, days before.
+
+        Averaged over as many of the last `n_days` days of `day` bars as the segment has.
+        """
+        ahead = Ladder(self._squares).window(n_bars)
+        total, days = np.zeros((*ahead.shape[:-1], self.n)), np.zeros(self.n)
+        for d in range(1, n_days + 1):
+            first = int(np.searchsorted(self.age, d * day, side="right"))  # age > d * day
+            then = _ago(ahead, self.n - first, d * day - n_bars)
+            total[..., first:] += then / n_bars
+            days[first:] += 1.0
+        return total / days
+
+    def phase(self, period_s: int) -> Array:
+        """Return how far each bar's opening is through a period, as an angle in [0, 2 pi)."""
+        if period_s not in self._phases:
+            self._phases[period_s] = 2.0 * np.pi * (self.epoch_s % period_s) / period_s
+        return self._phases[period_s]
 
     def ema_gap(self, span: int) -> Array:
         """Return log close minus its exponential moving average of that span.
@@ -170,14 +245,20 @@ class Segment:
         Written over returns: close - EMA = sum of d**(j+1) * return[t-j], d = 1 - 2/(span+1),
         cut where the weights have fallen below 1e-8.
         """
-        decay = 1.0 - 2.0 / (span + 1.0)
-        return decay * decayed_sum(self.returns, decay, ema_reach(span))
+        if span not in self._ema_gaps:
+            decay = 1.0 - 2.0 / (span + 1.0)
+            gap = decay * self.decayed(self._returns, decay, ema_reach(span))
+            self._ema_gaps[span] = gap
+        return self._ema_gaps[span]
 
-    def lag(self, values: Array, n_bars: int) -> Array:
-        """Return the series `n_bars` earlier within the segment."""
-        return lagged(values, n_bars)
+
+def _ago(values: Array, n: int, n_bars: int) -> Array:
+    """Return the `n` values that end `n_bars` before the last."""
+    end = values.shape[-1] - n_bars
+    return values[..., end - n : end]
 
 
+@cache
 def ema_reach(span: int) -> int:
     """Return the bars after which an exponential average's weights are below 1e-8, as 2**k."""
     decay = 1.0 - 2.0 / (span + 1.0)

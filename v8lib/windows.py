@@ -2,8 +2,10 @@
 
 Sums and extremes over a window are put together from windows of 1, 2, 4, 8 ... bars, each
 made by adding (or comparing) two halves. The value at bar t is then the same arithmetic on
-the same bars whatever stands before the window or after t: a truncated series, or a tail
-just long enough, gives the identical bits. A running total would not.
+the same bars whatever stands before the window or after t: a truncated series, a block of a
+longer one, or a tail just long enough gives the identical bits. A running total would not.
+
+Bars run along the last axis; axes before it, such as one per symbol, are carried along.
 """
 
 from collections.abc import Callable
@@ -12,51 +14,132 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from v8lib.errors import FeatureError
+
 Array = NDArray[np.float64]
 
 
 class Ladder:
-    """Windows of one series, built from doubling steps that are kept and shared.
+    """Windows of one series at its last bars, from doubling steps that are kept and shared.
 
     Parameters
     ----------
-    values : array of shape (n_bars,)
-        The series of one segment; bars before its start count as `fill`.
+    values : array of shape (..., n_bars)
+        The series of one segment; bars before its start count as nothing.
     combine : {np.add, np.maximum, np.minimum}
         How two halves make a whole.
+    widest, n_last : int, optional
+        The widest window that will be asked for, and at how many of the last bars; values that
+        neither needs are dropped. Any width, at all bars, if left out.
     """
 
-    def __init__(self, values: Array, combine: Callable[..., Array] = np.add) -> None:
-        self.combine = combine
-        self.fill = {np.add: 0.0, np.maximum: -np.inf, np.minimum: np.inf}[combine]
-        self.rungs = [np.asarray(values, dtype=np.float64)]  # rungs[k] spans 2**k bars
+    def __init__(
+        self,
+        values: Array,
+        combine: Callable[..., Array] = np.add,
+        widest: int | None = None,
+        n_last: int | None = None,
+    ) -> None:
+        values = np.asarray(values, dtype=np.float64)
+        self.combine, self.widest = combine, widest
+        self.n_last = values.shape[-1] if n_last is None else n_last
+        first = None if widest is None else -(self.n_last + widest - 1)
+        self.rungs = [values[..., first:]]  # rungs[k] spans 2**k bars
+        self._windows: dict[int, Array] = {}
+
+    def window(self, n_bars: int) -> Array:
+        """Return the combination of the last `n_bars` values, shape (..., n_last)."""
+        _refuse_wider(n_bars, self.widest)
+        if n_bars not in self._windows:
+            self._windows[n_bars] = self._window(n_bars)
+        return self._windows[n_bars]
+
+    def _window(self, n_bars: int) -> Array:
+        top = n_bars.bit_length() - 1
+        total, covered = self._rung(top)[..., -self.n_last :], 1 << top
+        if self.combine is not np.add:  # overlapping halves are harmless for extremes
+            shift = n_bars - covered
+            return joined(total, self._rung(top), shift, self.combine) if shift else total
+        for k in reversed(range(top)):
+            if n_bars & (1 << k):
+                total = joined(total, self._rung(k), covered, self.combine)
+                covered += 1 << k
+        return total
 
     def _rung(self, k: int) -> Array:
         while len(self.rungs) <= k:
             last = self.rungs[-1]
-            self.rungs.append(self._join(last, last, 1 << (len(self.rungs) - 1)))
+            self.rungs.append(joined(last, last, 1 << (len(self.rungs) - 1), self.combine))
         return self.rungs[k]
 
-    def _join(self, newer: Array, older: Array, shift: int) -> Array:
-        """Return newer[t] combined with older[t - shift]."""
-        joined = newer.copy()
-        if shift < len(newer):
-            self.combine(newer[shift:], older[:-shift], out=joined[shift:])
-        return joined
+
+def _refuse_wider(n_bars: int, widest: int | None) -> None:
+    if widest is not None and n_bars > widest:
+        raise FeatureError(f"a window of {n_bars} bars over a series kept for {widest} at most")
+
+
+def joined(newer: Array, older: Array, shift: int, combine: Callable[..., Array]) -> Array:
+    """Return newer[t] combined with older[t - shift], or newer[t] where that is before the start.
+
+    Both end at the same bar; `older` may begin before `newer`.
+    """
+    n, first = newer.shape[-1], older.shape[-1] - newer.shape[-1] - shift
+    alone = min(n, max(0, -first))  # values whose older part would lie before the start
+    out = np.empty_like(newer)
+    out[..., :alone] = newer[..., :alone]
+    combine(newer[..., alone:], older[..., first + alone : first + n], out=out[..., alone:])
+    return out
+
+
+class LastWindows:
+    """What `Ladder` gives at the last bar alone, to the bit, without the bars in between.
+
+    A step of the ladder that ends at the last bar needs every second value of the step below
+    only, so each step is half as long as the one before.
+
+    Parameters
+    ----------
+    values, combine, widest
+        As for `Ladder`.
+    """
+
+    def __init__(
+        self, values: Array, combine: Callable[..., Array] = np.add, widest: int | None = None
+    ) -> None:
+        self.combine, self.widest = combine, widest
+        first = None if widest is None else -widest
+        # levels[k][-1 - j] spans the 2**k bars that end j * 2**k bars before the last
+        self.levels = [np.asarray(values, dtype=np.float64)[..., first:]]
 
     def window(self, n_bars: int) -> Array:
-        """Return the combination of the last `n_bars` values at every bar, shape (n,)."""
+        """Return the combination of the last `n_bars` values, shape (..., 1)."""
+        _refuse_wider(n_bars, self.widest)
+        if self.combine is not np.add:
+            return self.combine.reduce(self.levels[0][..., -n_bars:], axis=-1, keepdims=True)
         top = n_bars.bit_length() - 1
-        if self.combine is not np.add:  # overlapping halves are harmless for extremes
-            rung = self._rung(top)
-            shift = n_bars - (1 << top)
-            return self._join(rung, rung, shift) if shift else rung
-        total, covered = self._rung(top), 1 << top
+        total, covered = self._level(top)[..., -1:], 1 << top
         for k in reversed(range(top)):
             if n_bars & (1 << k):
-                total = self._join(total, self._rung(k), covered)
+                level = self._level(k)
+                at = level.shape[-1] - 1 - (covered >> k)
+                if at >= 0:
+                    total = total + level[..., at : at + 1]
                 covered += 1 << k
         return total
+
+    def _level(self, k: int) -> Array:
+        while len(self.levels) <= k:
+            self.levels.append(halved(self.levels[-1], 1.0))
+        return self.levels[k]
+
+
+def halved(values: Array, weight: float) -> Array:
+    """Return the sums of neighbours, the older times `weight`, paired from the last value back."""
+    n = values.shape[-1]
+    pairs = values[..., n % 2 :]
+    older = pairs[..., ::2] if weight == 1.0 else pairs[..., ::2] * weight
+    out = pairs[..., 1::2] + older
+    return np.concatenate([values[..., :1], out], axis=-1) if n % 2 else out
 
 
 def decayed_sum(values: Array, decay: float, n_bars: int) -> Array:
@@ -64,8 +147,8 @@ def decayed_sum(values: Array, decay: float, n_bars: int) -> Array:
 
     Parameters
     ----------
-    values : array of shape (n,)
-        The series of one segment; bars before its start count as zero.
+    values : array of shape (..., n)
+        The series of one segment; bars before its start count as nothing.
     decay : float
         Weight of one bar of age, in (0, 1).
     n_bars : int
@@ -73,20 +156,22 @@ def decayed_sum(values: Array, decay: float, n_bars: int) -> Array:
     """
     total = np.array(values, dtype=np.float64)
     reach = 1
-    while reach < n_bars:
-        older = total[:-reach] * decay**reach if reach < len(total) else total[:0]
-        grown = total.copy()
-        grown[reach:] += older
+    while reach < min(n_bars, total.shape[-1]):
+        grown = np.empty_like(total)
+        grown[..., :reach] = total[..., :reach]
+        np.multiply(total[..., :-reach], decay**reach, out=grown[..., reach:])
+        grown[..., reach:] += total[..., reach:]
         total, reach = grown, 2 * reach
     return total
 
 
-def lagged(values: Array, n_bars: int) -> Array:
-    """Return the series `n_bars` earlier; NaN where the segment had not begun."""
-    out = np.full(len(values), np.nan)
-    if n_bars < len(values):
-        out[n_bars:] = values[: len(values) - n_bars]
-    return out
+def last_decayed_sum(values: Array, decay: float, n_bars: int) -> Array:
+    """Return what `decayed_sum` gives at the last bar, to the bit, shape (..., 1)."""
+    reach = 1 << (n_bars - 1).bit_length()
+    total, span = np.asarray(values, dtype=np.float64)[..., -reach:], 1
+    while total.shape[-1] > 1:
+        total, span = halved(total, decay**span), 2 * span
+    return total
 
 
 def segment_slices(epoch_s: NDArray[np.int64], interval_s: int) -> list[slice]:
