@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from v8lib.feature import Feature, plain
-from v8lib.series import REFERENCE_BARS, Segment, log_ratio, share
-from v8lib.windows import Array
+from v8lib.series import REFERENCE_BARS, log_ratio, share
 
 DAY_S, WEEK_S = 86_400, 604_800
 SEASON_BARS = 4  # the season columns look at this many bars after the same time of day
@@ -23,7 +22,7 @@ def _volatility() -> Iterable[Feature]:
             "volatility",
             w,
             lambda s, w=w: log_ratio(
-                np.sqrt(s.ranges_squared.window(w) / (w * 4.0 * np.log(2.0))), s.unit
+                np.sqrt(s.total("ranges_squared", w) / (w * 4.0 * np.log(2.0))), s.unit
             ),
         )
     # How much of the movement was trend: above 0 where returns follow each other.
@@ -31,7 +30,7 @@ def _volatility() -> Iterable[Feature]:
         "volatility_reference",
         "volatility",
         2,
-        lambda s: log_ratio(s.reference_mean(s.absolute), s.unit),
+        lambda s: log_ratio(s.reference_mean("absolute"), s.unit),
     )
 
 
@@ -40,52 +39,48 @@ def _distribution() -> Iterable[Feature]:
         "skewness_96",
         "distribution",
         97,
-        lambda s: share(_cube_mean(s), s.rms(96) ** 3, empty=0.0),
+        lambda s: share(s.total("cubed", 96) / 96, s.rms(96) ** 3, empty=0.0),
         odd=True,
     )
     yield plain(
         "autocorrelation_96",
         "distribution",
         98,
-        lambda s: share(s.neighbours.window(96), s.squared.window(96), empty=0.0),
+        lambda s: share(s.total("neighbours", 96), s.total("squared", 96), empty=0.0),
     )
     yield plain(
         "tails_96",
         "distribution",
         97,
-        lambda s: share(s.absolute.window(96) / 96, s.rms(96), empty=1.0),
+        lambda s: share(s.total("absolute", 96) / 96, s.rms(96), empty=1.0),
     )
 
 
-def _cube_mean(s: Segment) -> Array:
-    return s.cubed.window(96) / 96
-
-
 def _volume() -> Iterable[Feature]:
-    yield plain("volume_1", "volume", 96, lambda s: log_ratio(s.volume, s.volumes.window(96) / 96))
+    yield plain("volume_1", "volume", 96, lambda s: log_ratio(s.volume, s.total("volume", 96) / 96))
     yield plain(
         "volume_4",
         "volume",
         96,
-        lambda s: log_ratio(s.volumes.window(4) / 4, s.volumes.window(96) / 96),
+        lambda s: log_ratio(s.total("volume", 4) / 4, s.total("volume", 96) / 96),
     )
     yield Feature(
         "volume_16",
         "volume",
         16,
-        lambda s: log_ratio(s.volumes.window(16) / 16, s.reference_mean(s.volumes)),
+        lambda s: log_ratio(s.total("volume", 16) / 16, s.reference_mean("volume")),
     )
     yield Feature(
         "volume_96",
         "volume",
         96,
-        lambda s: log_ratio(s.volumes.window(96) / 96, s.reference_mean(s.volumes)),
+        lambda s: log_ratio(s.total("volume", 96) / 96, s.reference_mean("volume")),
     )
     yield plain(
         "volume_signed_16",
         "volume",
         17,
-        lambda s: share(s.signed_volumes.window(16), s.volumes.window(16), empty=0.0),
+        lambda s: share(s.total("signed_volumes", 16), s.total("volume", 16), empty=0.0),
         odd=True,
     )
 

@@ -6,20 +6,25 @@ multiply all prices by ten and every column stays what it was.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from v8lib.activity_features import activity_columns
-from v8lib.bars import COLUMNS, bar_seconds, epoch_seconds
+from v8lib.bar_arrays import bar_arrays, bar_seconds
 from v8lib.errors import FeatureError
 from v8lib.feature import Feature
+from v8lib.history import History
 from v8lib.price_features import price_columns
-from v8lib.series import BarArrays, Segment
+from v8lib.series import Segment
 from v8lib.windows import segment_slices
 
-BLOCK_BARS = 8_192
+if TYPE_CHECKING:  # production computes features from arrays and does without pandas
+    import pandas as pd
+
+BLOCK_BARS = 16_384
+PADDING = 16  # columns a power of two apart would share a few lines of the cache
 
 
 def feature_table(interval_s: int, exclude_families: Sequence[str] = ()) -> list[Feature]:
@@ -56,7 +61,7 @@ def reach_bars(table: Sequence[Feature]) -> int:
 
 
 def make_features(
-    bars: pd.DataFrame, table: Sequence[Feature], *, block_bars: int = BLOCK_BARS
+    bars: "pd.DataFrame", table: Sequence[Feature], *, block_bars: int = BLOCK_BARS
 ) -> NDArray[np.float32]:
     """Return the features of every bar, shape (n_bars, n_features), float32, unscaled.
 
@@ -74,29 +79,24 @@ def make_features(
         How many rows are computed at a time, so that what they need stays in the cache. It
         changes the time and no bit of the result.
     """
-    interval_s, epoch_s = bar_seconds(bars), epoch_seconds(bars)
-    arrays = BarArrays(*(bars[c].to_numpy(np.float64) for c in COLUMNS), epoch_s)
+    arrays = bar_arrays(bars)
     warmup, reach = warmup_bars(table), reach_bars(table)
     block_bars = max(block_bars, reach)  # or most of the work would be the bars before a block
     out = np.empty((len(bars), len(table)), dtype=np.float32)
-    scratch = np.empty((len(table), block_bars), dtype=np.float32)
-    for run in segment_slices(epoch_s, interval_s):
+    scratch = np.empty((len(table), block_bars + PADDING), dtype=np.float32)
+    for run in segment_slices(arrays.epoch_s, bar_seconds(bars)):
         start = min(run.start + warmup - 1, run.stop)
         out[run.start : start] = np.nan
         for first in range(start, run.stop, block_bars):
             stop = min(first + block_bars, run.stop)
-            history = max(run.start, first + 1 - reach)
-            logs = arrays.at(slice(history, stop)).in_logs()
-            segment = Segment(logs, stop - first, history - run.start)
-            columns = scratch[:, : segment.n]
-            fill_columns(columns, table, segment)
-            out[first:stop] = columns.T
+            n, oldest = stop - first, max(run.start, first + 1 - reach)
+            history = History(arrays.at(slice(oldest, stop)), n, oldest - run.start)
+            fill_columns(scratch[:, :n], table, Segment(history, n))
+            out[first:stop] = scratch[:, :n].T
     return out
 
 
-def fill_columns(
-    columns: NDArray[np.float32], table: Sequence[Feature], segment: Segment
-) -> None:
+def fill_columns(columns: NDArray[np.float32], table: Sequence[Feature], segment: Segment) -> None:
     """Write the features of a segment's last bars to `columns`, shape (n_features, ..., n)."""
     with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is met where it is known to occur
         for column, feature in zip(columns, table, strict=True):

@@ -27,7 +27,7 @@ def _returns() -> Iterable[Feature]:
             f"return_{w}",
             "returns",
             w + 1,
-            lambda s, w=w: _eased((s.close - s.close_ago(w)) / (s.unit * w**0.5), w),
+            lambda s, w=w: _eased((s.close - s.ago("close", w)) / (s.unit * w**0.5), w),
             odd=True,
         )
     for k in (1, 2, 3, 4):
@@ -35,7 +35,7 @@ def _returns() -> Iterable[Feature]:
             f"return_lag_{k}",
             "returns",
             k + 2,
-            lambda s, k=k: s.return_ago(k) / s.unit,
+            lambda s, k=k: s.ago("returns", k) / s.unit,
             odd=True,
         )
 
@@ -73,7 +73,7 @@ def _trend() -> Iterable[Feature]:
             "trend",
             w + 1,
             lambda s, w=w: share(
-                np.abs(s.close - s.close_ago(w)), s.absolute.window(w), empty=0.0
+                np.abs(s.close - s.ago("close", w)), s.total("absolute", w), empty=0.0
             ),
         )
 
@@ -94,33 +94,44 @@ def _position() -> Iterable[Feature]:
             f"rsi_{w}",
             "position",
             w + 1,
-            lambda s, w=w: 2.0 * share(s.gains.window(w), s.absolute.window(w), empty=0.5) - 1.0,
+            lambda s, w=w: (
+                2.0 * share(s.total("gains", w), s.total("absolute", w), empty=0.5) - 1.0
+            ),
             odd=True,
         )
     for w in (20, 50):
         yield Feature(f"bollinger_{w}", "position", w, lambda s, w=w: _bollinger(s, w), odd=True)
     for w in (20, 55, 96):
         yield plain(f"channel_{w}", "position", w, lambda s, w=w: _channel(s, w), odd=True)
-    yield plain("stochastic_14", "position", 16, lambda s: _smooth3(_channel(s.longer(2), 14)), odd=True)
+    yield plain("stochastic_14", "position", 16, lambda s: _fast(s)[..., 2:], odd=True)
     yield plain(
         "stochastic_14_slow",
         "position",
         18,
-        lambda s: _smooth3(_smooth3(_channel(s.longer(4), 14))),
+        lambda s: _smooth3(_fast(s)),
         odd=True,
     )
 
 
+def _rsi(s: Segment, w: int) -> Array:
+    return 2.0 * share(s.total("gains", w), s.total("absolute", w), empty=0.5) - 1.0
+
+
 def _bollinger(s: Segment, w: int) -> Array:
     mean = s.mean_close(w)
-    variance = np.maximum(s.closes_squared.window(w) / w - mean**2, 0.0)
+    variance = np.maximum(s.total("closes_squared", w) / w - mean**2, 0.0)
     # The floor keeps a flat stretch, where the variance is rounding, near the middle.
     return (s.close - mean) / (2.0 * np.sqrt(variance) + FLAT_UNITS * s.unit)
 
 
 def _channel(s: Segment, w: int) -> Array:
-    low = s.lows.window(w)
-    return share(s.close - low, s.highs.window(w) - low, empty=0.5) - 0.5
+    low = s.lowest(w)
+    return share(s.close - low, s.highest(w) - low, empty=0.5) - 0.5
+
+
+def _fast(s: Segment) -> Array:
+    """Return the smoothed channel position at two bars more than the segment has."""
+    return _smooth3(_channel(s.longer(4), 14))
 
 
 def _smooth3(values: Array) -> Array:

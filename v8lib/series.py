@@ -1,27 +1,24 @@
-"""The building blocks of the features: one segment's returns, ranges and units, each made once."""
+"""The building blocks of the features at the last bars of one segment, each made once."""
 
-from collections.abc import Callable
 from functools import cache, cached_property
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from v8lib.windows import Array, Ladder, LastWindows, decayed_sum, last_decayed_sum
+from v8lib.errors import FeatureError
+from v8lib.history import DRIFT_BARS, History
+from v8lib.windows import Array, Ladder, decayed_tail
 
 REFERENCE_BARS = 2_880  # how far back the unit of volatility looks
-DRIFT_BARS = 8  # whose mean return the next one is measured against
 REFERENCE_MIN_BARS = 720  # how much of it must be there after the start of a segment
 REFERENCE_REACH = REFERENCE_BARS + DRIFT_BARS + 1  # bars behind a value in those units
 REFERENCE_WARMUP = REFERENCE_MIN_BARS + DRIFT_BARS + 1  # bars before there is a unit
-NARROW_BARS = 256  # the widest window of what only narrow ones look at
 FLOOR = 0.01  # ratios to a reference are cut here before the logarithm: a flat market is "1 %"
 
 
 def log_ratio(numerator: Array, denominator: Array) -> Array:
     """Return ln(numerator / denominator), cut below at ln(`FLOOR`); 0/0 counts as 1."""
     ratio = numerator / denominator
-    np.copyto(ratio, 1.0, where=(numerator == 0.0) & (denominator == 0.0))
+    np.copyto(ratio, 1.0, where=numerator == denominator)  # so is x / x, to the bit
     return np.log(np.maximum(ratio, FLOOR))
 
 
@@ -32,165 +29,99 @@ def share(part: Array, whole: Array, empty: float) -> Array:
     return out
 
 
-class BarArrays(NamedTuple):
-    """Bars as arrays of shape (..., n_bars): prices > 0, volume >= 0, open times in seconds."""
-
-    open: Array
-    high: Array
-    low: Array
-    close: Array
-    volume: Array
-    epoch_s: NDArray[np.int64]
-
-    def at(self, bars: slice) -> "BarArrays":
-        """Return these bars alone."""
-        return BarArrays(*(array[..., bars] for array in self))
-
-    def in_logs(self) -> "BarArrays":
-        """Return the same with the logarithms of the prices."""
-        return BarArrays(*(np.log(price) for price in self[:4]), *self[4:])
-
-
 class Segment:
-    """The last bars of one unbroken run, with the bars before them that their windows need.
+    """The last `n` bars of one unbroken run, with what several features share.
 
-    What is public stands for the last `n` bars: arrays of shape (..., n), or (n,) where all
-    symbols have the same. Division by zero gives NaN or infinity without a warning only under
-    the `np.errstate` that `features.fill_columns` sets.
+    Arrays have the shape (..., n), or (n,) where all symbols have the same. The formulas
+    divide by what may be zero: they are to be called through `features.fill_columns`, which
+    lets numpy do so without a warning.
 
     Parameters
     ----------
-    logs : BarArrays of shape (..., n_bars)
-        From `BarArrays.in_logs`: the run from its start, or from as far back as the columns look.
+    history : History
+        Of the run, back to the first bar that any of the columns looks at.
     n : int
         At how many of the last bars columns are wanted.
-    n_before : int
-        How many bars of the run stand before these arrays.
     """
 
-    def __init__(self, logs: BarArrays, n: int, n_before: int = 0) -> None:
-        self._logs, self.n, self._n_before = logs, n, n_before
-        self.open, self.high, self.low, self.close, self.volume, self.epoch_s = logs.at(
-            slice(-n, None)
-        )
-        n_bars = logs.close.shape[-1]
-        self.age = np.arange(n_before + n_bars - n + 1, n_before + n_bars + 1, dtype=np.float64)
-        self._ema_gaps: dict[int, Array] = {}
-        self._phases: dict[int, Array] = {}
+    def __init__(self, history: History, n: int) -> None:
+        self.history, self.n = history, n
+        self._ladders: dict[str, Ladder] = {}
+        self._longer: dict[int, Segment] = {}
+        self._made: dict[tuple[str, int], Array] = {}
 
     def longer(self, n_more: int) -> "Segment":
         """Return the same with columns wanted at `n_more` bars more, for what looks at them."""
-        return Segment(self._logs, self.n + n_more, self._n_before)
+        if n_more not in self._longer:
+            self._longer[n_more] = Segment(self.history, self.n + n_more)
+        return self._longer[n_more]
 
-    def close_ago(self, n_bars: int) -> Array:
-        """Return the log closes `n_bars` earlier."""
-        return _ago(self._logs.close, self.n, n_bars)
-
-    def return_ago(self, n_bars: int) -> Array:
-        """Return the one-bar log returns `n_bars` earlier."""
-        return _ago(self._returns, self.n, n_bars)
+    def ago(self, name: str, n_bars: int) -> Array:
+        """Return a series of the history `n_bars` earlier."""
+        return _ago(getattr(self.history, name), self.n, n_bars)
 
     @cached_property
-    def _returns(self) -> Array:
-        """Return of every bar; the first has none and counts as zero."""
-        return np.diff(self._logs.close, prepend=self._logs.close[..., :1])
+    def open(self) -> Array:
+        """Log opens."""
+        return self.ago("open", 0)
 
     @cached_property
-    def _squares(self) -> Array:
-        return self._returns**2
-
-    def _recent(self, values: Array) -> Array:
-        """Return the end of a series, all that narrow windows need."""
-        return values[..., -(self.n + NARROW_BARS) :]
-
-    def windows(
-        self, values: Array, widest: int = NARROW_BARS, combine: Callable[..., Array] = np.add
-    ) -> Ladder | LastWindows:
-        """Return the windows, of up to `widest` bars, of a series that ends at the last bar."""
-        if self.n == 1:
-            return LastWindows(values, combine, widest)
-        return Ladder(values, combine, widest, self.n)
-
-    def decayed(self, values: Array, decay: float, n_bars: int) -> Array:
-        """Return `windows.decayed_sum` of a series that ends at the last bar; `n_bars` is 2**k."""
-        if self.n == 1:
-            return last_decayed_sum(values, decay, n_bars)
-        return decayed_sum(values[..., -(self.n + n_bars - 1) :], decay, n_bars)[..., -self.n :]
+    def high(self) -> Array:
+        """Log highs."""
+        return self.ago("high", 0)
 
     @cached_property
-    def squared(self) -> Ladder | LastWindows:
-        """Squared returns."""
-        return self.windows(self._squares, REFERENCE_BARS)
+    def low(self) -> Array:
+        """Log lows."""
+        return self.ago("low", 0)
 
     @cached_property
-    def absolute(self) -> Ladder | LastWindows:
-        """Absolute returns."""
-        return self.windows(np.abs(self._returns), REFERENCE_BARS)
-
-    @cached_property
-    def cubed(self) -> Ladder | LastWindows:
-        """Cubed returns."""
-        return self.windows(self._recent(self._returns) ** 3)
-
-    @cached_property
-    def neighbours(self) -> Ladder | LastWindows:
-        """Products of each return with the one before."""
-        returns = self._recent(self._returns)
-        return self.windows(returns[..., 1:] * returns[..., :-1])
-
-    @cached_property
-    def gains(self) -> Ladder | LastWindows:
-        """Returns above zero."""
-        return self.windows(np.maximum(self._recent(self._returns), 0.0))
-
-    @cached_property
-    def closes(self) -> Ladder | LastWindows:
+    def close(self) -> Array:
         """Log closes."""
-        return self.windows(self._logs.close)
+        return self.ago("close", 0)
 
     @cached_property
-    def closes_squared(self) -> Ladder | LastWindows:
-        """Squared log closes."""
-        return self.windows(self._recent(self._logs.close) ** 2)
-
-    @cached_property
-    def prices(self) -> Ladder | LastWindows:
-        """Closes themselves."""
-        return self.windows(np.exp(self._recent(self._logs.close)))
-
-    @cached_property
-    def highs(self) -> Ladder | LastWindows:
-        """Log highs, for the highest."""
-        return self.windows(self._logs.high, combine=np.maximum)
-
-    @cached_property
-    def lows(self) -> Ladder | LastWindows:
-        """Log lows, for the lowest."""
-        return self.windows(self._logs.low, combine=np.minimum)
-
-    @cached_property
-    def ranges_squared(self) -> Ladder | LastWindows:
-        """Squared log ranges."""
-        return self.windows((self._recent(self._logs.high) - self._recent(self._logs.low)) ** 2)
-
-    @cached_property
-    def volumes(self) -> Ladder | LastWindows:
+    def volume(self) -> Array:
         """Volumes."""
-        return self.windows(self._logs.volume, REFERENCE_BARS)
+        return self.ago("volume", 0)
 
     @cached_property
-    def signed_volumes(self) -> Ladder | LastWindows:
-        """Volumes with the sign of their return."""
-        volume, returns = self._recent(self._logs.volume), self._recent(self._returns)
-        return self.windows(volume * np.sign(returns))
+    def age(self) -> Array:
+        """How many bars the segment has up to each bar, itself included."""
+        last = self.history.n_before + self.history.n_bars
+        return np.arange(last - self.n + 1, last + 1, dtype=np.float64)
 
-    @cached_property
-    def surprises(self) -> Ladder | LastWindows:
-        """Sizes of returns beyond the mean of the few before; none while there are too few."""
-        surprise = self._returns.copy()
-        surprise[..., 1:] -= Ladder(self._returns).window(DRIFT_BARS)[..., :-1] / DRIFT_BARS
-        surprise[..., : DRIFT_BARS + 1] = 0.0
-        return self.windows(np.abs(surprise), REFERENCE_BARS)
+    def total(self, name: str, n_bars: int) -> Array:
+        """Return the sum of a series of the history over the last `n_bars`."""
+        return self._window(name, np.add, n_bars)
+
+    def highest(self, n_bars: int) -> Array:
+        """Return the highest log high of the last `n_bars`."""
+        return self._window("high", np.maximum, n_bars)
+
+    def lowest(self, n_bars: int) -> Array:
+        """Return the lowest log low of the last `n_bars`."""
+        return self._window("low", np.minimum, n_bars)
+
+    def _window(self, name: str, combine: np.ufunc, n_bars: int) -> Array:
+        if name not in self._ladders:
+            self._ladders[name] = Ladder(getattr(self.history, name), combine, self.n)
+        ladder = self._ladders[name]
+        if ladder.rungs[0].shape[-1] < min(self.n + n_bars - 1, self.history.n_bars):
+            raise FeatureError(f"the history of '{name}' is kept for windows below {n_bars} bars")
+        return ladder.window(n_bars)
+
+    def rms(self, n_bars: int) -> Array:
+        """Return the root mean square one-bar return of the last `n_bars` returns."""
+        return np.sqrt(self.total("squared", n_bars) / n_bars)
+
+    def mean_close(self, n_bars: int) -> Array:
+        """Return the mean log close of the last `n_bars`."""
+        return self.total("closes", n_bars) / n_bars
+
+    def reference_mean(self, name: str) -> Array:
+        """Return the mean of a series over the reference window, however much of it is there."""
+        return self.total(name, REFERENCE_BARS) / np.minimum(self.age, REFERENCE_BARS)
 
     @cached_property
     def unit(self) -> Array:
@@ -203,41 +134,47 @@ class Segment:
         """
         n_returns = np.minimum(self.age - (DRIFT_BARS + 1.0), REFERENCE_BARS)
         n_returns[n_returns < REFERENCE_MIN_BARS] = np.nan
-        unit = np.sqrt(np.pi / 2.0) * self.surprises.window(REFERENCE_BARS) / n_returns
+        unit = np.sqrt(np.pi / 2.0) * self.total("surprises", REFERENCE_BARS) / n_returns
         unit[unit == 0.0] = np.nan  # a market that never moved has no unit
         return unit
-
-    def rms(self, n_bars: int) -> Array:
-        """Return the root mean square one-bar return of the last `n_bars` returns."""
-        return np.sqrt(self.squared.window(n_bars) / n_bars)
-
-    def mean_close(self, n_bars: int) -> Array:
-        """Return the mean log close of the last `n_bars`."""
-        return self.closes.window(n_bars) / n_bars
-
-    def reference_mean(self, ladder: Ladder | LastWindows) -> Array:
-        """Return the mean of a series over the reference window, however much of it is there."""
-        return ladder.window(REFERENCE_BARS) / np.minimum(self.age, REFERENCE_BARS)
 
     def same_time(self, day: int, n_days: int, n_bars: int) -> Array:
         """Return the mean square return of the next `n_bars` at this time of day, days before.
 
         Averaged over as many of the last `n_days` days of `day` bars as the segment has.
         """
-        ahead = Ladder(self._squares).window(n_bars)
+        ahead = self._squares(n_bars)
         total, days = np.zeros((*ahead.shape[:-1], self.n)), np.zeros(self.n)
         for d in range(1, n_days + 1):
             first = int(np.searchsorted(self.age, d * day, side="right"))  # age > d * day
-            then = _ago(ahead, self.n - first, d * day - n_bars)
-            total[..., first:] += then / n_bars
+            total[..., first:] += _ago(ahead, self.n - first, d * day - n_bars) / n_bars
             days[first:] += 1.0
         return total / days
 
+    def _squares(self, n_bars: int) -> Array:
+        key = ("squares", n_bars)
+        if key not in self._made:
+            self._made[key] = Ladder(self.history.squared).window(n_bars)
+        return self._made[key]
+
     def phase(self, period_s: int) -> Array:
         """Return how far each bar's opening is through a period, as an angle in [0, 2 pi)."""
-        if period_s not in self._phases:
-            self._phases[period_s] = 2.0 * np.pi * (self.epoch_s % period_s) / period_s
-        return self._phases[period_s]
+        key = ("phase", period_s)
+        if key not in self._made:
+            self._made[key] = 2.0 * np.pi * (self.ago("epoch_s", 0) % period_s) / period_s
+        return self._made[key]
+
+    def decayed(self, values: Array, decay: float, reach: int) -> Array:
+        """Return the sums of decay**j * values[t - j] over j < `reach`, a power of two.
+
+        `values` end at the last bar; before the segment's start they count as zero.
+        """
+        needed = self.n + reach - 1
+        values = values[..., -needed:]
+        if values.shape[-1] < needed:
+            missing = np.zeros((*values.shape[:-1], needed - values.shape[-1]))
+            values = np.concatenate([missing, values], axis=-1)
+        return decayed_tail(values, decay, reach)
 
     def ema_gap(self, span: int) -> Array:
         """Return log close minus its exponential moving average of that span.
@@ -245,11 +182,11 @@ class Segment:
         Written over returns: close - EMA = sum of d**(j+1) * return[t-j], d = 1 - 2/(span+1),
         cut where the weights have fallen below 1e-8.
         """
-        if span not in self._ema_gaps:
-            decay = 1.0 - 2.0 / (span + 1.0)
-            gap = decay * self.decayed(self._returns, decay, ema_reach(span))
-            self._ema_gaps[span] = gap
-        return self._ema_gaps[span]
+        key = ("ema_gap", span)
+        if key not in self._made:
+            decay = ema_decay(span)
+            self._made[key] = decay * self.decayed(self.history.returns, decay, ema_reach(span))
+        return self._made[key]
 
 
 def _ago(values: Array, n: int, n_bars: int) -> Array:
@@ -258,9 +195,13 @@ def _ago(values: Array, n: int, n_bars: int) -> Array:
     return values[..., end - n : end]
 
 
+def ema_decay(span: int) -> float:
+    """Return the weight of one bar of age in an exponential average of that span."""
+    return 1.0 - 2.0 / (span + 1.0)
+
+
 @cache
 def ema_reach(span: int) -> int:
     """Return the bars after which an exponential average's weights are below 1e-8, as 2**k."""
-    decay = 1.0 - 2.0 / (span + 1.0)
-    needed = int(np.ceil(np.log(1e-8) / np.log(decay)))
+    needed = int(np.ceil(np.log(1e-8) / np.log(ema_decay(span))))
     return 1 << (needed - 1).bit_length()

@@ -14,8 +14,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from v8lib.errors import FeatureError
-
 Array = NDArray[np.float64]
 
 
@@ -28,28 +26,20 @@ class Ladder:
         The series of one segment; bars before its start count as nothing.
     combine : {np.add, np.maximum, np.minimum}
         How two halves make a whole.
-    widest, n_last : int, optional
-        The widest window that will be asked for, and at how many of the last bars; values that
-        neither needs are dropped. Any width, at all bars, if left out.
+    n_last : int, optional
+        At how many of the last bars windows are wanted; at all of them if left out.
     """
 
     def __init__(
-        self,
-        values: Array,
-        combine: Callable[..., Array] = np.add,
-        widest: int | None = None,
-        n_last: int | None = None,
+        self, values: Array, combine: Callable[..., Array] = np.add, n_last: int | None = None
     ) -> None:
-        values = np.asarray(values, dtype=np.float64)
-        self.combine, self.widest = combine, widest
-        self.n_last = values.shape[-1] if n_last is None else n_last
-        first = None if widest is None else -(self.n_last + widest - 1)
-        self.rungs = [values[..., first:]]  # rungs[k] spans 2**k bars
+        self.combine = combine
+        self.rungs = [np.asarray(values, dtype=np.float64)]  # rungs[k] spans 2**k bars
+        self.n_last = self.rungs[0].shape[-1] if n_last is None else n_last
         self._windows: dict[int, Array] = {}
 
     def window(self, n_bars: int) -> Array:
         """Return the combination of the last `n_bars` values, shape (..., n_last)."""
-        _refuse_wider(n_bars, self.widest)
         if n_bars not in self._windows:
             self._windows[n_bars] = self._window(n_bars)
         return self._windows[n_bars]
@@ -73,11 +63,6 @@ class Ladder:
         return self.rungs[k]
 
 
-def _refuse_wider(n_bars: int, widest: int | None) -> None:
-    if widest is not None and n_bars > widest:
-        raise FeatureError(f"a window of {n_bars} bars over a series kept for {widest} at most")
-
-
 def joined(newer: Array, older: Array, shift: int, combine: Callable[..., Array]) -> Array:
     """Return newer[t] combined with older[t - shift], or newer[t] where that is before the start.
 
@@ -89,57 +74,6 @@ def joined(newer: Array, older: Array, shift: int, combine: Callable[..., Array]
     out[..., :alone] = newer[..., :alone]
     combine(newer[..., alone:], older[..., first + alone : first + n], out=out[..., alone:])
     return out
-
-
-class LastWindows:
-    """What `Ladder` gives at the last bar alone, to the bit, without the bars in between.
-
-    A step of the ladder that ends at the last bar needs every second value of the step below
-    only, so each step is half as long as the one before.
-
-    Parameters
-    ----------
-    values, combine, widest
-        As for `Ladder`.
-    """
-
-    def __init__(
-        self, values: Array, combine: Callable[..., Array] = np.add, widest: int | None = None
-    ) -> None:
-        self.combine, self.widest = combine, widest
-        first = None if widest is None else -widest
-        # levels[k][-1 - j] spans the 2**k bars that end j * 2**k bars before the last
-        self.levels = [np.asarray(values, dtype=np.float64)[..., first:]]
-
-    def window(self, n_bars: int) -> Array:
-        """Return the combination of the last `n_bars` values, shape (..., 1)."""
-        _refuse_wider(n_bars, self.widest)
-        if self.combine is not np.add:
-            return self.combine.reduce(self.levels[0][..., -n_bars:], axis=-1, keepdims=True)
-        top = n_bars.bit_length() - 1
-        total, covered = self._level(top)[..., -1:], 1 << top
-        for k in reversed(range(top)):
-            if n_bars & (1 << k):
-                level = self._level(k)
-                at = level.shape[-1] - 1 - (covered >> k)
-                if at >= 0:
-                    total = total + level[..., at : at + 1]
-                covered += 1 << k
-        return total
-
-    def _level(self, k: int) -> Array:
-        while len(self.levels) <= k:
-            self.levels.append(halved(self.levels[-1], 1.0))
-        return self.levels[k]
-
-
-def halved(values: Array, weight: float) -> Array:
-    """Return the sums of neighbours, the older times `weight`, paired from the last value back."""
-    n = values.shape[-1]
-    pairs = values[..., n % 2 :]
-    older = pairs[..., ::2] if weight == 1.0 else pairs[..., ::2] * weight
-    out = pairs[..., 1::2] + older
-    return np.concatenate([values[..., :1], out], axis=-1) if n % 2 else out
 
 
 def decayed_sum(values: Array, decay: float, n_bars: int) -> Array:
@@ -154,23 +88,34 @@ def decayed_sum(values: Array, decay: float, n_bars: int) -> Array:
     n_bars : int
         How far back the sum reaches at least.
     """
-    total = np.array(values, dtype=np.float64)
-    reach = 1
-    while reach < min(n_bars, total.shape[-1]):
-        grown = np.empty_like(total)
-        grown[..., :reach] = total[..., :reach]
-        np.multiply(total[..., :-reach], decay**reach, out=grown[..., reach:])
-        grown[..., reach:] += total[..., reach:]
-        total, reach = grown, 2 * reach
-    return total
-
-
-def last_decayed_sum(values: Array, decay: float, n_bars: int) -> Array:
-    """Return what `decayed_sum` gives at the last bar, to the bit, shape (..., 1)."""
+    values = np.asarray(values, dtype=np.float64)
     reach = 1 << (n_bars - 1).bit_length()
-    total, span = np.asarray(values, dtype=np.float64)[..., -reach:], 1
-    while total.shape[-1] > 1:
-        total, span = halved(total, decay**span), 2 * span
+    nothing = np.full((*values.shape[:-1], reach - 1), -0.0)  # -0.0 + x is x, to the sign of zero
+    return decayed_tail(np.concatenate([nothing, values], axis=-1), decay, reach)
+
+
+def decayed_tail(values: Array, decay: float, reach: int) -> Array:
+    """Return sum over j < `reach` of decay**j * values[t - j] where all of them are there.
+
+    Parameters
+    ----------
+    values : array of shape (..., n)
+        Any series of at least `reach` values.
+    decay : float
+        Weight of one bar of age, in (0, 1).
+    reach : int
+        How far back the sum reaches, a power of two.
+
+    Returns
+    -------
+    array of shape (..., n - reach + 1)
+        Ends at the last bar.
+    """
+    total, span = values, 1
+    while span < reach:
+        older = total[..., :-span] * decay**span
+        older += total[..., span:]
+        total, span = older, 2 * span
     return total
 
 
