@@ -107,7 +107,7 @@ def test_running_statistics_are_those_of_the_plain_module(normalization):
 
 
 def test_a_second_pass_leaves_nothing_of_the_first():
-    heads, net, out = fast("adaptive", 0.3)
+    _, net, out = fast("adaptive", 0.3)
     first = net.flat.gradient.clone()
     x, pull = rows()
     with torch.no_grad():
@@ -122,7 +122,7 @@ def test_a_second_pass_leaves_nothing_of_the_first():
 
 def test_the_gradient_is_the_slope_of_the_scores():
     """Against differences, not autograd: a mistake in both would agree with itself."""
-    heads, net, _ = fast("adaptive", 0.3)
+    _, net, _ = fast("adaptive", 0.3)
     x, pull = rows()
     slope = net.flat.gradient.clone()
     rng = np.random.default_rng(4)
