@@ -51,9 +51,8 @@ def focal_loss(
 def loss_table(*, alpha: float, smoothing: float, class_weights: Tensor) -> Tensor:
     """Return alpha * w_i * q_i for each label, shape (3 labels, 3 classes): see `focal_loss`."""
     n_classes = len(class_weights)
-    targets = torch.full((n_classes, n_classes), smoothing / (n_classes - 1))
-    targets.fill_diagonal_(1.0 - smoothing)
-    return alpha * class_weights * targets.to(class_weights)
+    targets = class_weights.new_full((n_classes, n_classes), smoothing / (n_classes - 1))
+    return alpha * class_weights * targets.fill_diagonal_(1.0 - smoothing)
 
 
 def focal_loss_gradient(

@@ -37,14 +37,14 @@ WARMUP_SHARE = 0.05  # of all steps, before the cosine begins
 class TrainingResult:
     """The weights of the best epoch and one row of history per epoch run.
 
-    `settings` are those of the training with what "auto" came to.
+    `hardware` is the device and the precision that were used, where settings may say "auto".
     """
 
     weights: dict[str, NDArray[np.float32]]
     history: list[dict[str, Any]]
     class_weights: NDArray[np.float64]
     best_epoch: int
-    settings: TrainingSettings
+    hardware: dict[str, str]
 
 
 def train_model(
@@ -82,9 +82,7 @@ def train_model(
     DeviceError
         If the device asked for is not there.
     """
-    device = pick_device(settings.device)
-    precision = pick_precision(settings.precision, device)
-    settings = replace(settings, device=device, precision=precision)
+    settings = with_hardware(settings)
     if targets is None:
         if settings.uses_targets:
             raise TrainingError("auxiliary weights above 0 need targets of the train rows")
@@ -211,9 +209,15 @@ class _Session:
 
     def result(self) -> TrainingResult:
         weights = {name: np.array(tensor.cpu().numpy()) for name, tensor in self.best.items()}
-        return TrainingResult(
-            weights, self.history, self.class_weights, self.best_epoch, self.settings
-        )
+        hardware = {"precision": self.settings.precision, "device": self.settings.device}
+        return TrainingResult(weights, self.history, self.class_weights, self.best_epoch, hardware)
+
+
+def with_hardware(settings: TrainingSettings) -> TrainingSettings:
+    """Return the settings with a device and a precision in the place of "auto"."""
+    device = pick_device(settings.device)
+    precision = pick_precision(settings.precision, device)
+    return replace(settings, device=device, precision=precision)
 
 
 def learning_rates(settings: TrainingSettings, steps_per_epoch: int) -> Tensor:
