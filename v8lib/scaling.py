@@ -74,7 +74,9 @@ def apply_scaler(scaler: Scaler, features: NDArray[np.float32]) -> NDArray[np.fl
             f"{features.shape[-1]} feature columns, the scaler was fitted on {len(scaler.names)}"
         )
     scaled = np.empty(features.shape, dtype=np.float32)
-    for part, out in zip(_parts(features), _parts(scaled), strict=True):
+    several = scaler.mean.ndim > 1  # one scaler per row: as few rows as there are models
+    parts = [(features, scaled)] if several else zip(_parts(features), _parts(scaled), strict=True)
+    for part, out in parts:
         exact = (part - scaler.mean) / scaler.scale
         np.clip(exact, -scaler.clip_sigma, scaler.clip_sigma, out=out, casting="same_kind")
     return scaled

@@ -35,7 +35,6 @@ PRELOADED = (
     "sklearn.linear_model",
     "sklearn.preprocessing",
     "torch",
-    "torch._dynamo",
     "v8lib.conformal",
     "v8lib.insight",
     "v8lib.postmortem",
