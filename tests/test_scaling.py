@@ -84,3 +84,11 @@ def test_parts_change_no_bit_of_what_is_scaled_and_nothing_of_the_moments(n_rows
         fitted = scaling.fit_scaler(values, "abcd", clip_sigma=1.0)
         np.testing.assert_allclose(fitted.mean, mean, rtol=1e-12)
         np.testing.assert_allclose(fitted.scale, std, rtol=1e-12)
+
+
+def test_the_drift_table_is_the_normalization_table_of_scaled_rows(scaler, market_features, split):
+    train, test = market_features[split.train], market_features[split.test]
+    expected = scaling.normalization_table(
+        scaler.names, *(scaling.apply_scaler(scaler, part) for part in (train, test))
+    )
+    assert scaling.drift_table(scaler, train, test).equals(expected)

@@ -134,3 +134,12 @@ def normalization_table(
         dict(zip(titles, columns, strict=True)), index=pd.Index(names, name="feature")
     )
     return table.sort_values("test mean", key=np.abs, ascending=False)
+
+
+def drift_table(
+    scaler: Scaler, train: NDArray[np.float32], other: NDArray[np.float32]
+) -> "pd.DataFrame":
+    """Return the `normalization_table` of unscaled rows of train and of a later split."""
+    return normalization_table(
+        scaler.names, apply_scaler(scaler, train), apply_scaler(scaler, other)
+    )
