@@ -58,9 +58,9 @@ def comparison(
     higher_is_better : bool
         Whether a large value is a good one.
     """
-    pairs = list(zip(ours[1], peer[1], strict=False))
-    if len(ours[1]) != len(peer[1]):
-        pairs = [(median(ours[1]), median(peer[1]))]
+    pairs = [(median(ours[1]), median(peer[1]))]
+    if len(ours[1]) == len(peer[1]):
+        pairs = list(zip(ours[1], peer[1], strict=True))
     ratios = [own / other if higher_is_better else other / own for own, other in pairs]
     return {
         "what": what,

@@ -15,22 +15,21 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from benchmarks import ours
-from benchmarks.figures import Comparison, comparison, rounds
+from benchmarks.figures import rounds
 from benchmarks.onnx_net import open_session, write_onnx
 from benchmarks.processes import fresh
 from benchmarks.suite_run import run_suite
-from benchmarks.words import milliseconds, with_range
 from v8lib.bars import epoch_seconds
+from v8lib.errors import RunError
 from v8lib.market import simulate_market
 from v8lib.model import build_net, use_threads
 from v8lib.numpy_net import NumpyNet
 from v8lib.runtime import Member
 from v8lib.scaling import apply_scaler
 from v8lib.seeds import stream
-from v8ops.proof.checks import Check, at_most
-from v8ops.proof.page import table
 
-Found = Mapping[str, Any]
+Works = dict[str, Callable[[int], Any]]
+Net = Callable[[NDArray], NDArray]
 SYMBOL, SEED = "BTC", 2
 WARM_UP = 20  # calls before the clock starts
 MANY_CALLS = 3
@@ -38,8 +37,9 @@ BATCH_ROWS = 1_000
 SIGNAL, NUMPY, TORCH, ONNX = "bars to signal", "numpy", "torch", "onnxruntime"
 FEATURES, MODEL = "features alone", "scaler, net, calibration, decision alone"
 NET = "net alone, one row"
-MOST_P50_S, MOST_P99_S, MOST_MANY_S, MOST_COLD_S = 1e-3, 3e-3, 0.5, 0.6
-COLD = {"signal": "process start to first signal", "nothing": "process start alone"}
+KINDS = (NUMPY, TORCH, ONNX)
+NORM = "adaptive"  # of the smoke profile's nets, and what `onnx_net` writes
+SAME_SCORES = 1e-3  # float32 against float64
 COLD_NETS = {"numpy_row": NUMPY, "torch_row": TORCH, "onnx_row": ONNX}
 
 
@@ -113,22 +113,41 @@ def percentiles(work: Callable[[Any], Any], arguments: Sequence[Any]) -> dict[st
     return {"p50": float(np.quantile(seconds, 0.5)), "p99": float(np.quantile(seconds, 0.99))}
 
 
-def nets(weights: Mapping[str, NDArray], model: Path) -> dict[str, Callable[[NDArray], Any]]:
-    """Return the net in numpy, torch and onnxruntime, from scaled features to raw scores."""
-    session, net = open_session(model), build_net(weights, normalization="adaptive")
+def make_net(kind: str, weights: Mapping[str, NDArray], model: Path) -> Net:
+    """Return the net in numpy, torch or onnxruntime, from scaled features to raw scores.
+
+    Each call makes a net with memory of its own.
+    """
+    if kind == NUMPY:
+        return NumpyNet({n: w.copy() for n, w in weights.items()}, NORM).raw_logits
+    if kind == ONNX:
+        session = open_session(model)
+        return lambda rows: session.run(None, {"features": rows})[0]
+    net = build_net(weights, normalization=NORM)
 
     @torch.inference_mode()
     def in_torch(rows: NDArray) -> NDArray:
         return net(torch.from_numpy(rows)).numpy()
 
-    return {
-        NUMPY: NumpyNet(weights, "adaptive").raw_logits,
-        TORCH: in_torch,
-        ONNX: lambda rows: session.run(None, {"features": rows})[0],
-    }
+    return in_torch
 
 
-Works = dict[str, Callable[[int], Any]]
+def checked_nets(weights: Mapping[str, NDArray], model: Path) -> dict[str, Net]:
+    """Return the net of every kind.
+
+    Raises
+    ------
+    RunError
+        If one gives other scores: it would not be a peer.
+    """
+    made = {kind: make_net(kind, weights, model) for kind in KINDS}
+    rows = np.random.default_rng(1).standard_normal((64, weights["layers.0.weight"].shape[1]))
+    scores = {kind: net(rows.astype(np.float32)) for kind, net in made.items()}
+    for kind, found in scores.items():
+        gap = float(np.abs(found - scores[NUMPY]).max())
+        if not gap <= SAME_SCORES:
+            raise RunError(f"the net in {kind} gives other scores: off by {gap:.2g}")
+    return made
 
 
 def _single(
@@ -144,8 +163,8 @@ def _single(
         FEATURES: lambda _: percentiles(features, tails),
         MODEL: lambda _: percentiles(runtime.predict, rows),
     }
-    for name, net in nets(weights, model).items():
-        works[f"{NET}, {name}"] = lambda _, net=net: percentiles(net, scaled)
+    for kind, net in checked_nets(weights, model).items():
+        works[f"{NET}, {kind}"] = lambda _, net=net: percentiles(net, scaled)
     return works
 
 
@@ -168,9 +187,17 @@ def _many(
         "own models": _clock(ours.many_signaller(bundles), stacked),
         "one model": _clock(ours.many_signaller([bundle] * n_symbols), stacked),
     }
-    for name, net in nets(weights, model).items():
-        works[f"{BATCH_ROWS} rows, {name}"] = _clock(net, rows)
+    for kind in KINDS:
+        one, several = make_net(kind, weights, model), [rows[k : k + 1] for k in range(BATCH_ROWS)]
+        works[f"{BATCH_ROWS} rows, {kind}"] = _clock(one, rows)
+        each = [make_net(kind, weights, model) for _ in range(n_symbols)]
+        works[f"{n_symbols} models, {kind}"] = _clock(partial(_one_by_one, each), several)
     return works
+
+
+def _one_by_one(each: Sequence[Net], rows: Sequence[NDArray]) -> list[NDArray]:
+    """Return the scores of every model for a row of its own."""
+    return [net(row) for net, row in zip(each, rows, strict=True)]
 
 
 def _clock(work: Callable[[Any], Any], argument: Any) -> Callable[[int], float]:
@@ -215,71 +242,3 @@ def _cold(bundle: Path, folder: Path) -> Works:
 
 def _fresh(work: str, given: Sequence[Path], _: int) -> dict[str, Any]:
     return fresh(work, *given)
-
-
-def comparisons(found: Found) -> list[Comparison]:
-    """Return the net in numpy beside torch and onnxruntime, warm and cold."""
-    single, many, cold = found["single"], found["many"], found["cold"]
-    made = []
-    for peer in (TORCH, ONNX):
-        for name in ("p50", "p99"):
-            pair = [(n, [e[name] for e in single[f"{NET}, {n}"]]) for n in (NUMPY, peer)]
-            made.append(
-                comparison(f"net alone, one row, {name}", "s", *pair, higher_is_better=False)
-            )
-        pair = [(n, many[f"{BATCH_ROWS} rows, {n}"]) for n in (NUMPY, peer)]
-        what = f"net alone, {BATCH_ROWS:,} rows of one model"
-        made.append(comparison(what, "s", *pair, higher_is_better=False))
-        work = next(w for w, name in COLD_NETS.items() if name == peer)
-        pair = [(NUMPY, cold["numpy_row"]), (peer, cold[work])]
-        what = "process start to the net's first scores"
-        made.append(comparison(what, "s", *pair, higher_is_better=False))
-    return made
-
-
-def checks(found: Found) -> list[Check]:
-    """Return the issue's limits on signals."""
-    p50, p99 = (median(e[name] for e in found["single"][SIGNAL]) for name in ("p50", "p99"))
-    many = median(found["many"]["own models"])
-    return [
-        at_most("warm signal, one symbol, p50, ms", 1e3 * p50, 1e3 * MOST_P50_S, ".2f"),
-        at_most("warm signal, one symbol, p99, ms", 1e3 * p99, 1e3 * MOST_P99_S, ".2f"),
-        at_most(f"signals of {found['n_symbols']:,} symbols, s", many, MOST_MANY_S, ".3f"),
-        at_most("cold process to first signal, s", median(found["cold"]["signal"]), MOST_COLD_S),
-    ]
-
-
-def tables(found: Found) -> str:
-    """Return the part's tables in Markdown."""
-    rows = [
-        (
-            name,
-            milliseconds(median(entry["p50"] for entry in entries)),
-            milliseconds(median(entry["p99"] for entry in entries)),
-            milliseconds(max(entry["p99"] for entry in entries)),
-        )
-        for name, entries in found["single"].items()
-    ]
-    n = f"{found['n_symbols']:,}"
-    names = {
-        "own models": f"bars to signals, {n} symbols, a model each",
-        "one model": f"bars to signals, {n} symbols, one model",
-    }
-    many_rows = [(names.get(w, f"net alone, {w}"), with_range(v)) for w, v in found["many"].items()]
-    cold_names = COLD | {
-        w: f"process start to the net's first scores, {n}" for w, n in COLD_NETS.items()
-    }
-    cold_rows = [(cold_names[work], with_range(values)) for work, values in found["cold"].items()]
-    how = "arrays of the last bars" if found["from_arrays"] else "a frame of the last bars"
-    return "\n\n".join(
-        [
-            f"One thread. A signal is made from {how}, {found['bars']:,} of them, each time one "
-            f"bar later; {found['n_signals']:,} signals a round. Percentiles are of a round, shown "
-            "is their median over the rounds.",
-            table(("one symbol", "p50", "p99", "p99 of the worst round"), rows),
-            table(("many at once", "s"), many_rows),
-            "A fresh process each time, files already in the page cache. The peers load weights "
-            "and score one row; ours checks the bundle and computes features as well.",
-            table(("cold", "s"), cold_rows),
-        ]
-    )

@@ -175,7 +175,7 @@ def lightgbm_run(data: TrainingData, seed: int, threads: int) -> Run:
     times = [began, *(mark[0] for mark in marks)]
     trees = [
         Epoch(after - before, len(data.train[1]), loss)
-        for before, after, (_, loss) in zip(times, times[1:], marks, strict=False)
+        for (before, after), (_, loss) in zip(pairwise(times), marks, strict=True)
     ]
     return Run(trees[: model.best_iteration_], seconds)
 

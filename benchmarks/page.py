@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import features, latency, suite, symbols, training_report
+from benchmarks import features, latency_report, suite, symbols, training_report
 from benchmarks.figures import Comparison, behind
 from benchmarks.words import megabytes
 from v8lib.provenance import library_sha256
@@ -37,7 +37,7 @@ PARTS = {
         ("training", "Training", training_report),
         ("suite", "Whole runs", suite),
         ("features", "Features and memory", features),
-        ("latency", "Signals", latency),
+        ("latency", "Signals", latency_report),
         ("symbols", "Many symbols", symbols),
     )
 }
