@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+import torch
 
 from tests.runs import bars, run_all
 
@@ -32,6 +33,13 @@ def data(tmp_path, **frames):
     return ("--data", folder, "--symbols", *frames)
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused_before_anything_runs(tmp_path, device):
+    if getattr(torch.backends if device == "mps" else torch, device).is_available():
+        pytest.skip(f"this machine has {device}")
+    assert f"device = '{device}'" in refused(tmp_path, "--set", f"device={device}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -45,6 +53,7 @@ def data(tmp_path, **frames):
         (["--set", "exclude_families=volumes"], "no family 'volumes'"),
         (["--set", "horizon_bars=4000", "--profile", "smoke"], "are needed"),
         (["--set", "source=files"], "--source"),
+        (["--set", "precision=fp16"], "precision = 'fp16'"),
         (["--data", "nowhere"], "nowhere: no such folder"),
         (["--resume", "never"], "no run in"),
     ],

@@ -175,6 +175,8 @@ def test_a_missing_key_is_refused_by_name(defaults, key):
         ("bootstrap_reps", [100], [99]),
         ("threads", [1], [0]),
         ("normalization", ["adaptive", "batch", "layer"], ["none", True]),
+        ("precision", ["fp32", "bf16", "auto"], ["fp16", "", 32]),
+        ("device", ["auto", "cpu", "cuda", "mps"], ["gpu", "cuda:1", "", None]),
         ("label_scheme", ["fixed", "vol_scaled"], ["tercile"]),
         ("decision_rule", ["argmax"], ["largest"]),
         ("source", ["files"], ["live"]),

@@ -21,6 +21,8 @@ SETTINGS = training.TrainingSettings(
     learning_rate=0.002,
     weight_decay=0.01,
     gradient_clip=1.0,
+    precision="fp32",
+    device="cpu",
     seed=11,
     symbol="BTC",
 )

@@ -61,6 +61,14 @@ LAYERS = {
     ),
     2: ("model", "losses", "inversion", "metrics", "intervals", "decision", "sharpe"),
     3: (
+        "hardware",
+        "noise",
+        "replay",
+        "flat_parameters",
+        "adamw",
+        "fast_net",
+        "epoch_rows",
+        "training_step",
         "checkpoint",
         "auxiliary",
         "mirror",
@@ -117,7 +125,21 @@ LAYER = {name: layer for layer, names in LAYERS.items() for name in names}
 FOLDER = Path(v8lib.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 MAY_IMPORT = {
-    "torch": {"model", "losses", "auxiliary", "training", "predecessor"},
+    "torch": {
+        "model",
+        "losses",
+        "auxiliary",
+        "hardware",
+        "noise",
+        "replay",
+        "flat_parameters",
+        "adamw",
+        "fast_net",
+        "epoch_rows",
+        "training_step",
+        "training",
+        "predecessor",
+    },
     "scrapbook": {"scraps"},
     "sklearn": {"baselines", "scaling", "boosting"},
     "lightgbm": {"boosting"},

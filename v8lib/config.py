@@ -15,6 +15,8 @@ DecisionRule = Literal["balanced", "argmax"]
 BarInterval = Literal[
     "", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"
 ]  # the words of `bar_interval`, or the interval of the file
+Precision = Literal["fp32", "bf16", "auto"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 MarketModel = Literal["momentum", "garch"]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -67,6 +69,8 @@ class Parameters(BaseModel):
     weight_decay: Annotated[float, Field(ge=0.0)]
     gradient_clip: Annotated[float, Field(gt=0.0)]
     n_seeds: Annotated[int, Field(ge=1, le=50)]
+    precision: Precision
+    device: Device
 
     decision_rule: DecisionRule
     min_confidence: Annotated[float, Field(gt=1 / 3, lt=1.0)]

@@ -29,6 +29,10 @@ class TrainingError(V8Error):
     """Training diverged, or a checkpoint does not belong to this training."""
 
 
+class DeviceError(V8Error, ValueError):
+    """A device to train on was asked for that is not there."""
+
+
 class CalibrationError(V8Error, ValueError):
     """Calibration has no answer on these rows."""
 

@@ -101,5 +101,6 @@ def build_net(weights: Mapping[str, NDArray], *, normalization: Normalization) -
 def predict_logits(net: V8TradingNet, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the raw scores of scaled features, shape (n_rows, 3), in inference mode."""
     net.eval()
+    device = next(net.parameters()).device
     parts = torch.from_numpy(np.ascontiguousarray(features)).split(EVALUATION_ROWS)
-    return torch.cat([net(part) for part in parts]).numpy()
+    return torch.cat([net(part.to(device)) for part in parts]).cpu().numpy()

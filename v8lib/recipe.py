@@ -43,6 +43,8 @@ TRAINING_KEYS = (
     "learning_rate",
     "weight_decay",
     "gradient_clip",
+    "precision",
+    "device",
     "seed",
     "symbol",
 )

@@ -6,8 +6,7 @@ that a training that was killed and taken up again ends in the same weights, bit
 
 import math
 import time
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +15,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from v8lib.auxiliary import N_TARGETS, auxiliary_loss, build_two_heads, standardised
+from v8lib.auxiliary import N_TARGETS, build_two_heads, standardised
 from v8lib.checkpoint import Checkpoint, fingerprint_of, read_checkpoint, write_checkpoint
+from v8lib.epoch_rows import EpochRows
 from v8lib.errors import TrainingError
+from v8lib.hardware import DTYPES, pick_device, pick_precision
 from v8lib.inversion import invert_focal, softmax
-from v8lib.labels import CLASS_NAMES
-from v8lib.losses import balanced_class_weights, focal_loss
+from v8lib.losses import balanced_class_weights
 from v8lib.metrics import log_loss
 from v8lib.mirror import Mirror, checked
 from v8lib.model import predict_logits
 from v8lib.seeds import stream, torch_seed
 from v8lib.training_settings import TrainingSettings
+from v8lib.training_step import TrainingStep
 
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
-TURNED_TARGETS = torch.tensor([1.0, -1.0])  # a size upside down is the same, a return the other
 WARMUP_SHARE = 0.05  # of all steps, before the cosine begins
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The weights of the best epoch and one row of history per epoch run."""
+    """The weights of the best epoch and one row of history per epoch run.
+
+    `hardware` is the device and the precision that were used, where settings may say "auto".
+    """
 
     weights: dict[str, NDArray[np.float32]]
     history: list[dict[str, Any]]
     class_weights: NDArray[np.float64]
     best_epoch: int
+    hardware: dict[str, str]
 
 
 def train_model(
@@ -75,18 +79,22 @@ def train_model(
     TrainingError
         If a class is missing from train, targets or the mirror are missing, the loss is not
         finite, or the checkpoint belongs to another training.
+    DeviceError
+        If the device asked for is not there.
     """
+    settings = with_hardware(settings)
     if targets is None:
         if settings.uses_targets:
             raise TrainingError("auxiliary weights above 0 need targets of the train rows")
         targets = np.zeros((len(train[1]), N_TARGETS), dtype=np.float32)
     mirror = checked(mirror, settings.mirror_share, train[0].shape[1])
-    arrays = (*train, *valid, targets, mirror.sign, mirror.shift)
-    fingerprint = fingerprint_of(arrays, settings)
-    found = read_checkpoint(checkpoint_dir, fingerprint) if checkpoint_dir else None
-    with torch.random.fork_rng(devices=[]):
+    fingerprint = ""
+    if checkpoint_dir:
+        arrays = (*train, *valid, targets, mirror.sign, mirror.shift)
+        fingerprint = fingerprint_of(arrays, settings)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         session = _Session(train, valid, targets, mirror, settings)
-        if found:
+        if checkpoint_dir and (found := read_checkpoint(checkpoint_dir, fingerprint)):
             session.restore(found)
         while not session.finished():
             session.run_epoch()
@@ -106,25 +114,23 @@ class _Session:
         mirror: Mirror,
         settings: TrainingSettings,
     ) -> None:
-        self.settings = settings
-        self.x, self.y = torch.from_numpy(train[0]), torch.from_numpy(train[1])
+        s = self.settings = settings
         self.valid_x, self.valid_y = valid
         self.class_weights = balanced_class_weights(train[1])
-        self.loss_weights = torch.tensor(self.class_weights, dtype=torch.float32)
-        torch.manual_seed(torch_seed(settings.seed, *settings.stream, "weights"))
-        self.heads = build_two_heads(
-            train[0].shape[1], dropout=settings.dropout, normalization=settings.normalization
+        torch.manual_seed(torch_seed(s.seed, *s.stream, "weights"))
+        heads = build_two_heads(train[0].shape[1], dropout=s.dropout, normalization=s.normalization)
+        self.heads, self.net = heads.to(s.device).train(), heads.net
+        self.rows = EpochRows(
+            *train,
+            standardised(targets) if s.uses_targets else torch.from_numpy(targets),
+            mirror=mirror,
+            share=s.mirror_share,
+            batch_size=s.batch_size,
+            device=torch.device(s.device),
+            dtype=DTYPES[s.precision],
         )
-        self.net = self.heads.net
-        self.targets = standardised(targets) if settings.uses_targets else torch.from_numpy(targets)
-        self.mirror = [torch.from_numpy(part) for part in (mirror.sign, mirror.shift)]
-        self.target_weights = torch.tensor(
-            [settings.aux_volatility_weight, settings.aux_return_weight]
-        )
-        rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-        self.optimizer = torch.optim.AdamW(self.heads.parameters(), **rates, fused=True)
-        self.batch = min(settings.batch_size, len(self.x))
-        self.steps_per_epoch = len(self.x) // self.batch
+        self.step = TrainingStep(self.heads, s, self.class_weights, self.rows.batch)
+        self.rates = learning_rates(s, self.rows.steps)
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, Any]] = []
 
@@ -140,73 +146,31 @@ class _Session:
         return done >= self.settings.epochs or waited >= self.settings.patience_epochs
 
     def run_epoch(self) -> None:
-        s, epoch = self.settings, len(self.history) + 1
+        s, epoch, steps = self.settings, len(self.history) + 1, self.rows.steps
         started = time.perf_counter()
-        rng = stream(s.seed, *s.stream, "rows", epoch)
-        order = rng.permutation(len(self.x))
-        turned = torch.from_numpy(rng.random(len(order)) < s.mirror_share)
-        torch.manual_seed(torch_seed(s.seed, *s.stream, "dropout", epoch))
-        self.heads.train()
-        total = torch.zeros(())
-        rows = torch.from_numpy(order)[: self.steps_per_epoch * self.batch]
-        for step, chosen in enumerate(rows.split(self.batch)):
-            self._set_learning_rate((epoch - 1) * self.steps_per_epoch + step)
-            total += self._step(chosen, turned[chosen])
+        self.step.noise.seed(stream(s.seed, *s.stream, "dropout", epoch))
+        rates = self.rates[(epoch - 1) * steps : epoch * steps]
+        total = self.step.total.zero_()
+        batches = self.rows.batches(stream(s.seed, *s.stream, "rows", epoch))
+        for batch, rate in zip(batches, rates.to(s.device), strict=True):
+            self.step(batch, rate)
+        self.step.net.count_batches(steps)
+        train_loss = float(total) / steps  # the one number an epoch waits for
         seconds = time.perf_counter() - started
-        train_loss = float(total) / self.steps_per_epoch
         if not math.isfinite(train_loss):
             raise TrainingError(f"the training loss is {train_loss} in epoch {epoch}")
         self.history.append(
             {
                 "epoch": epoch,
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "learning_rate": float(rates[-1]),
                 "train_loss": train_loss,
                 **self._validate(),
                 "seconds": seconds,
-                "rows_per_second": len(rows) / seconds,
+                "rows_per_second": steps * self.rows.batch / seconds,
             }
         )
         if self.best_epoch == epoch:
-            self.best = deepcopy(self.net.state_dict())
-
-    def _batch(self, chosen: Tensor, turned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return features, labels and targets of some rows, those of `turned` upside down."""
-        x, y, targets = self.x[chosen], self.y[chosen], self.targets[chosen]
-        if self.settings.mirror_share > 0.0:
-            sign, shift = self.mirror
-            x = torch.where(turned[:, None], x * sign + shift, x)
-            y = torch.where(turned, len(CLASS_NAMES) - 1 - y, y)  # DOWN and UP change places
-            targets = torch.where(turned[:, None], targets * TURNED_TARGETS, targets)
-        return x, y, targets
-
-    def _step(self, chosen: Tensor, turned: Tensor) -> Tensor:
-        s = self.settings
-        x, y, targets = self._batch(chosen, turned)
-        scores, predicted = self.heads(x)
-        loss = focal_loss(
-            scores,
-            y,
-            gamma=s.focal_gamma,
-            alpha=s.focal_alpha,
-            smoothing=s.label_smoothing,
-            class_weights=self.loss_weights,
-        )
-        loss = loss + auxiliary_loss(predicted, targets, self.target_weights)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.heads.parameters(), s.gradient_clip)
-        self.optimizer.step()
-        return loss.detach()
-
-    def _set_learning_rate(self, step: int) -> None:
-        n_steps = self.settings.epochs * self.steps_per_epoch
-        warmup = max(1, round(WARMUP_SHARE * n_steps))
-        if step < warmup:
-            factor = (step + 1) / warmup
-        else:
-            factor = 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, n_steps - warmup)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * factor
+            self.best = {name: t.clone() for name, t in self.net.state_dict().items()}
 
     def _validate(self) -> dict[str, float]:
         """Judge the epoch by the log loss of the inverted probabilities: what will be used."""
@@ -224,27 +188,46 @@ class _Session:
 
     def arrays(self) -> dict[str, NDArray]:
         """Return net, best net and optimiser as named arrays."""
-        out = {f"net.{n}": t.numpy() for n, t in self.heads.state_dict().items()}
-        out |= {f"best.{n}": t.numpy() for n, t in self.best.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            out |= {f"optimizer.{index}.{n}": t.numpy() for n, t in state.items()}
-        return out
+        groups = {
+            "net": self.heads.state_dict(),
+            "best": self.best,
+            "optimizer": self.step.optimizer.state(),
+        }
+        return {
+            f"{kind}.{n}": t.cpu().numpy() for kind, ts in groups.items() for n, t in ts.items()
+        }
 
     def restore(self, found: Checkpoint) -> None:
         """Take up the state of `arrays`."""
         groups: dict[str, dict[str, Tensor]] = {"net": {}, "best": {}, "optimizer": {}}
         for name, array in found.arrays.items():
             kind, _, rest = name.partition(".")
-            groups[kind][rest] = torch.from_numpy(np.array(array))
+            groups[kind][rest] = torch.from_numpy(np.array(array)).to(self.settings.device)
         self.heads.load_state_dict(groups["net"])
+        self.step.optimizer.load(groups["optimizer"])
         self.best, self.history = groups["best"], found.history
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in groups["optimizer"].items():
-            index, _, field = name.partition(".")
-            state.setdefault(int(index), {})[field] = tensor
-        groups_of = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups_of})
 
     def result(self) -> TrainingResult:
-        weights = {name: np.array(tensor.numpy()) for name, tensor in self.best.items()}
-        return TrainingResult(weights, self.history, self.class_weights, self.best_epoch)
+        weights = {name: np.array(tensor.cpu().numpy()) for name, tensor in self.best.items()}
+        hardware = {"precision": self.settings.precision, "device": self.settings.device}
+        return TrainingResult(weights, self.history, self.class_weights, self.best_epoch, hardware)
+
+
+def with_hardware(settings: TrainingSettings) -> TrainingSettings:
+    """Return the settings with a device and a precision in the place of "auto"."""
+    device = pick_device(settings.device)
+    precision = pick_precision(settings.precision, device)
+    return replace(settings, device=device, precision=precision)
+
+
+def learning_rates(settings: TrainingSettings, steps_per_epoch: int) -> Tensor:
+    """Return the rate of every step: a linear warm-up, then half a cosine down to zero.
+
+    **Shape**: (epochs * steps_per_epoch,), float32.
+    """
+    n_steps = settings.epochs * steps_per_epoch
+    warmup = max(1, round(WARMUP_SHARE * n_steps))
+    step = np.arange(n_steps)
+    falling = 0.5 * (1.0 + np.cos(np.pi * (step - warmup) / max(1, n_steps - warmup)))
+    factor = np.where(step < warmup, (step + 1) / warmup, falling)
+    return torch.from_numpy((settings.learning_rate * factor).astype(np.float32))

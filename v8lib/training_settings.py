@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from v8lib.config import Normalization
+from v8lib.config import Device, Normalization, Precision
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class TrainingSettings:
     learning_rate: float
     weight_decay: float
     gradient_clip: float
+    precision: Precision
+    device: Device
     seed: int
     symbol: str
     fold: int = 0

@@ -39,7 +39,24 @@ def check(job: Mapping[str, Any]) -> str:
     table = feature_table(interval_s or parameters.market_interval_s, parameters.excluded)
     check_length(name, lengths, parameters, warmup_bars(table))
     check_baselines(parameters, [feature.family for feature in table])
+    check_device(parameters)
     return sha256
+
+
+def check_device(parameters: Parameters) -> None:
+    """Refuse a device that is not there, before notebook 02 would.
+
+    Raises
+    ------
+    DeviceError
+        If torch finds none of its kind.
+    """
+    if parameters.device in ("auto", "cpu"):
+        return
+    # Imported here: torch takes seconds that most runs need not wait for.
+    from v8lib.hardware import pick_device
+
+    pick_device(parameters.device)
 
 
 def check_baselines(parameters: Parameters, families: list[str]) -> None:
