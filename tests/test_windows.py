@@ -104,12 +104,6 @@ def test_decayed_sum_of_a_prefix_or_a_tail_has_the_identical_bits(values, decay,
         assert tail[-1:].tobytes() == whole[-1:].tobytes()
 
 
-@given(values=series, n_bars=st.integers(1, 80))
-def test_lagged_is_the_past_and_nan_before_it(values, n_bars):
-    naive = [values[t - n_bars] if t >= n_bars else np.nan for t in range(len(values))]
-    np.testing.assert_array_equal(windows.lagged(values, n_bars), naive)
-
-
 def test_a_missing_bar_ends_a_segment():
     epoch_s = np.array([0, 60, 120, 240, 300, 600])
     assert windows.segment_slices(epoch_s, 60) == [slice(0, 3), slice(3, 5), slice(5, 6)]

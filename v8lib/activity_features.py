@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from v8lib.feature import Feature, plain
-from v8lib.series import REFERENCE_BARS, Segment, log_ratio, share
-from v8lib.windows import Array
+from v8lib.series import REFERENCE_BARS, log_ratio, share
 
 DAY_S, WEEK_S = 86_400, 604_800
 SEASON_BARS = 4  # the season columns look at this many bars after the same time of day
@@ -23,7 +22,7 @@ def _volatility() -> Iterable[Feature]:
             "volatility",
             w,
             lambda s, w=w: log_ratio(
-                np.sqrt(s.ranges_squared.window(w) / (w * 4.0 * np.log(2.0))), s.unit
+                np.sqrt(s.total("ranges_squared", w) / (w * 4.0 * np.log(2.0))), s.unit
             ),
         )
     # How much of the movement was trend: above 0 where returns follow each other.
@@ -31,7 +30,7 @@ def _volatility() -> Iterable[Feature]:
         "volatility_reference",
         "volatility",
         2,
-        lambda s: log_ratio(s.reference_mean(s.absolute), s.unit),
+        lambda s: log_ratio(s.reference_mean("absolute"), s.unit),
     )
 
 
@@ -40,52 +39,48 @@ def _distribution() -> Iterable[Feature]:
         "skewness_96",
         "distribution",
         97,
-        lambda s: share(_cube_mean(s), s.rms(96) ** 3, empty=0.0),
+        lambda s: share(s.total("cubed", 96) / 96, s.rms(96) ** 3, empty=0.0),
         odd=True,
     )
     yield plain(
         "autocorrelation_96",
         "distribution",
         98,
-        lambda s: share(s.neighbours.window(96), s.squared.window(96), empty=0.0),
+        lambda s: share(s.total("neighbours", 96), s.total("squared", 96), empty=0.0),
     )
     yield plain(
         "tails_96",
         "distribution",
         97,
-        lambda s: share(s.absolute.window(96) / 96, s.rms(96), empty=1.0),
+        lambda s: share(s.total("absolute", 96) / 96, s.rms(96), empty=1.0),
     )
 
 
-def _cube_mean(s: Segment) -> Array:
-    return s.cubed.window(96) / 96
-
-
 def _volume() -> Iterable[Feature]:
-    yield plain("volume_1", "volume", 96, lambda s: log_ratio(s.volume, s.volumes.window(96) / 96))
+    yield plain("volume_1", "volume", 96, lambda s: log_ratio(s.volume, s.total("volume", 96) / 96))
     yield plain(
         "volume_4",
         "volume",
         96,
-        lambda s: log_ratio(s.volumes.window(4) / 4, s.volumes.window(96) / 96),
+        lambda s: log_ratio(s.total("volume", 4) / 4, s.total("volume", 96) / 96),
     )
     yield Feature(
         "volume_16",
         "volume",
         16,
-        lambda s: log_ratio(s.volumes.window(16) / 16, s.reference_mean(s.volumes)),
+        lambda s: log_ratio(s.total("volume", 16) / 16, s.reference_mean("volume")),
     )
     yield Feature(
         "volume_96",
         "volume",
         96,
-        lambda s: log_ratio(s.volumes.window(96) / 96, s.reference_mean(s.volumes)),
+        lambda s: log_ratio(s.total("volume", 96) / 96, s.reference_mean("volume")),
     )
     yield plain(
         "volume_signed_16",
         "volume",
         17,
-        lambda s: share(s.signed_volumes.window(16), s.volumes.window(16), empty=0.0),
+        lambda s: share(s.total("signed_volumes", 16), s.total("volume", 16), empty=0.0),
         odd=True,
     )
 
@@ -97,32 +92,20 @@ def _time() -> Iterable[Feature]:
                 f"{name}_{wave}",
                 "time",
                 1,
-                lambda s, f=function, p=period: f(2.0 * np.pi * (s.epoch_s % p) / p),
+                lambda s, f=function, p=period: f(s.phase(p)),
             )
 
 
 def _season(interval_s: int) -> Iterable[Feature]:
     day = max(DAY_S // interval_s, SEASON_BARS + 1)
     n_days = max(1, min(7, REFERENCE_BARS // day))
-    yield Feature("season_1", "season", day + 1, lambda s: log_ratio(_same_time(s, day, 1), s.unit))
-    yield Feature(
-        "season_mean", "season", day + 1, lambda s: log_ratio(_same_time(s, day, n_days), s.unit)
-    )
-
-
-def _same_time(s: Segment, day: int, n_days: int) -> Array:
-    """Return the RMS return of the next few bars at this time of day, on the days before.
-
-    Averaged over as many of the last `n_days` days as the segment has, at least one.
-    """
-    ahead = s.squared.window(SEASON_BARS) / SEASON_BARS
-    total, days = np.zeros(s.n), np.zeros(s.n)
-    for d in range(1, n_days + 1):
-        then = s.lag(ahead, d * day - SEASON_BARS)
-        there = s.age > d * day
-        total[there] += then[there]
-        days += there
-    return np.sqrt(np.divide(total, days, out=np.full(s.n, np.nan), where=days > 0))
+    for name, days in (("season_1", 1), ("season_mean", n_days)):
+        yield Feature(
+            name,
+            "season",
+            day + 1,
+            lambda s, days=days: log_ratio(np.sqrt(s.same_time(day, days, SEASON_BARS)), s.unit),
+        )
 
 
 def activity_columns(interval_s: int) -> list[Feature]:

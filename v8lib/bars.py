@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from v8lib.bar_arrays import bar_seconds, epoch_seconds
 from v8lib.bar_files import ReadFile, read_file
 from v8lib.bar_moment import runs_backwards
 from v8lib.bar_schema import check_schema
@@ -27,20 +28,6 @@ class LoadedBars:
     findings: tuple[Finding, ...]
     path: str
     sha256: str
-
-
-def bar_seconds(bars: pd.DataFrame) -> int:
-    """Return the bar length in seconds: the most frequent step of the index."""
-    steps = np.diff(epoch_seconds(bars))
-    if not len(steps):
-        raise BarsError("one bar has no interval: at least two are needed")
-    values, counts = np.unique(steps, return_counts=True)
-    return int(values[counts.argmax()])
-
-
-def epoch_seconds(bars: pd.DataFrame) -> NDArray[np.int64]:
-    """Return bar open times in whole seconds since 1970-01-01 UTC, shape (n_bars,)."""
-    return bars.index.as_unit("s").asi8
 
 
 def load_bars(path: Path | str) -> LoadedBars:

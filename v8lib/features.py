@@ -6,18 +6,25 @@ multiply all prices by ten and every column stays what it was.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from v8lib.activity_features import activity_columns
-from v8lib.bars import bar_seconds, epoch_seconds
+from v8lib.bar_arrays import bar_arrays, bar_seconds
 from v8lib.errors import FeatureError
 from v8lib.feature import Feature
+from v8lib.history import History
 from v8lib.price_features import price_columns
 from v8lib.series import Segment
 from v8lib.windows import segment_slices
+
+if TYPE_CHECKING:  # production computes features from arrays and does without pandas
+    import pandas as pd
+
+BLOCK_BARS = 16_384
+PADDING = 16  # columns a power of two apart would share a few lines of the cache
 
 
 def feature_table(interval_s: int, exclude_families: Sequence[str] = ()) -> list[Feature]:
@@ -48,7 +55,14 @@ def warmup_bars(table: Sequence[Feature]) -> int:
     return max(feature.minimum_bars for feature in table)
 
 
-def make_features(bars: pd.DataFrame, table: Sequence[Feature]) -> NDArray[np.float32]:
+def reach_bars(table: Sequence[Feature]) -> int:
+    """Return how many bars can influence a row of the table, the row's own included."""
+    return max(feature.lookback_bars for feature in table)
+
+
+def make_features(
+    bars: "pd.DataFrame", table: Sequence[Feature], *, block_bars: int = BLOCK_BARS
+) -> NDArray[np.float32]:
     """Return the features of every bar, shape (n_bars, n_features), float32, unscaled.
 
     Rows before `warmup_bars` of their segment are NaN throughout. From there on what is
@@ -61,15 +75,29 @@ def make_features(bars: pd.DataFrame, table: Sequence[Feature]) -> NDArray[np.fl
         Validated bars (see `bars.load_bars`), any period: nothing is fitted here.
     table : sequence of Feature
         From `feature_table`, for the same bar length.
+    block_bars : int
+        How many rows are computed at a time, so that what they need stays in the cache. It
+        changes the time and no bit of the result.
     """
-    interval_s, epoch_s = bar_seconds(bars), epoch_seconds(bars)
-    columns = [bars[c].to_numpy(np.float64) for c in ("open", "high", "low", "close", "volume")]
-    out = np.full((len(bars), len(table)), np.nan, dtype=np.float32)
-    start = warmup_bars(table) - 1
-    for part in segment_slices(epoch_s, interval_s):
-        if part.stop - part.start <= start:
-            continue
-        segment = Segment(*(c[part] for c in columns), epoch_s[part], interval_s)
-        for j, feature in enumerate(table):
-            out[part.start + start : part.stop, j] = feature.function(segment)[start:]
+    arrays = bar_arrays(bars)
+    warmup, reach = warmup_bars(table), reach_bars(table)
+    block_bars = max(block_bars, reach)  # or most of the work would be the bars before a block
+    out = np.empty((len(bars), len(table)), dtype=np.float32)
+    scratch = np.empty((len(table), block_bars + PADDING), dtype=np.float32)
+    for run in segment_slices(arrays.epoch_s, bar_seconds(bars)):
+        start = min(run.start + warmup - 1, run.stop)
+        out[run.start : start] = np.nan
+        for first in range(start, run.stop, block_bars):
+            stop = min(first + block_bars, run.stop)
+            n, oldest = stop - first, max(run.start, first + 1 - reach)
+            history = History(arrays.at(slice(oldest, stop)), n, oldest - run.start)
+            fill_columns(scratch[:, :n], table, Segment(history, n))
+            out[first:stop] = scratch[:, :n].T
     return out
+
+
+def fill_columns(columns: NDArray[np.float32], table: Sequence[Feature], segment: Segment) -> None:
+    """Write the features of a segment's last bars to `columns`, shape (n_features, ..., n)."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is met where it is known to occur
+        for column, feature in zip(columns, table, strict=True):
+            column[...] = feature.function(segment)

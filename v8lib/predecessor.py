@@ -31,7 +31,6 @@ from v8lib.scaling import Scaler, apply_scaler
 from v8lib.seeds import stream, torch_seed
 from v8lib.series import Segment
 from v8lib.splits import MIN_ROWS, SplitIndex
-from v8lib.windows import Ladder
 
 Array = NDArray[np.float64]
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -51,14 +50,11 @@ def raw_price_table(interval_s: int) -> list[Feature]:
     return [
         *(plain(n, "price", 1, lambda s, n=n: np.exp(getattr(s, n))) for n in PRICES),
         *(
-            plain(f"sma_{w}", "average", w, lambda s, w=w: Ladder(np.exp(s.close)).window(w) / w)
+            plain(f"sma_{w}", "average", w, lambda s, w=w: s.total("prices", w) / w)
             for w in (5, 10, 20, 50, 100, 200)
         ),
-        *(
-            plain(f"highest_{w}", "range", w, lambda s, w=w: np.exp(s.highs.window(w)))
-            for w in wide
-        ),
-        *(plain(f"lowest_{w}", "range", w, lambda s, w=w: np.exp(s.lows.window(w))) for w in wide),
+        *(plain(f"highest_{w}", "range", w, lambda s, w=w: np.exp(s.highest(w))) for w in wide),
+        *(plain(f"lowest_{w}", "range", w, lambda s, w=w: np.exp(s.lowest(w))) for w in wide),
         *(
             plain(f"change_{w}", "difference", w + 1, lambda s, w=w: _change(s, w))
             for w in (1, 4, 16, 64)
@@ -66,14 +62,14 @@ def raw_price_table(interval_s: int) -> list[Feature]:
         plain("body", "difference", 1, lambda s: np.exp(s.close) - np.exp(s.open)),
         plain("high_minus_low", "difference", 1, lambda s: np.exp(s.high) - np.exp(s.low)),
         *(
-            plain(f"volume_{w}", "volume", w, lambda s, w=w: s.volumes.window(w) / w)
+            plain(f"volume_{w}", "volume", w, lambda s, w=w: s.total("volume", w) / w)
             for w in (1, 20, 100)
         ),
     ]
 
 
 def _change(s: Segment, n_bars: int) -> Array:
-    return np.exp(s.close) - np.exp(s.lag(s.close, n_bars))
+    return np.exp(s.close) - np.exp(s.ago("close", n_bars))
 
 
 def identity_scaler(names: Sequence[str]) -> Scaler:

@@ -6,7 +6,7 @@ import numpy as np
 
 from v8lib.feature import Feature, plain
 from v8lib.series import Segment, ema_reach, share
-from v8lib.windows import Array, decayed_sum
+from v8lib.windows import Array
 
 SLOW_BARS = 48  # distances over at least as many bars are eased
 FLAT_UNITS = 0.01  # width added to Bollinger bands, in units of volatility
@@ -27,7 +27,7 @@ def _returns() -> Iterable[Feature]:
             f"return_{w}",
             "returns",
             w + 1,
-            lambda s, w=w: _eased((s.close - s.lag(s.close, w)) / (s.unit * w**0.5), w),
+            lambda s, w=w: _eased((s.close - s.ago("close", w)) / (s.unit * w**0.5), w),
             odd=True,
         )
     for k in (1, 2, 3, 4):
@@ -35,7 +35,7 @@ def _returns() -> Iterable[Feature]:
             f"return_lag_{k}",
             "returns",
             k + 2,
-            lambda s, k=k: s.lag(s.returns, k) / s.unit,
+            lambda s, k=k: s.ago("returns", k) / s.unit,
             odd=True,
         )
 
@@ -73,7 +73,7 @@ def _trend() -> Iterable[Feature]:
             "trend",
             w + 1,
             lambda s, w=w: share(
-                np.abs(s.close - s.lag(s.close, w)), s.absolute.window(w), empty=0.0
+                np.abs(s.close - s.ago("close", w)), s.total("absolute", w), empty=0.0
             ),
         )
 
@@ -83,8 +83,9 @@ def _macd(s: Segment) -> Array:
 
 
 def _macd_gap(s: Segment) -> Array:
-    macd, decay = _macd(s), 1.0 - 2.0 / 10.0
-    return macd - (1.0 - decay) * decayed_sum(macd, decay, ema_reach(9))
+    decay, reach = 1.0 - 2.0 / 10.0, ema_reach(9)
+    macd = _macd(s.longer(reach - 1))
+    return macd[..., reach - 1 :] - (1.0 - decay) * s.decayed(macd, decay, reach)
 
 
 def _position() -> Iterable[Feature]:
@@ -93,38 +94,49 @@ def _position() -> Iterable[Feature]:
             f"rsi_{w}",
             "position",
             w + 1,
-            lambda s, w=w: 2.0 * share(s.gains.window(w), s.absolute.window(w), empty=0.5) - 1.0,
+            lambda s, w=w: (
+                2.0 * share(s.total("gains", w), s.total("absolute", w), empty=0.5) - 1.0
+            ),
             odd=True,
         )
     for w in (20, 50):
         yield Feature(f"bollinger_{w}", "position", w, lambda s, w=w: _bollinger(s, w), odd=True)
     for w in (20, 55, 96):
         yield plain(f"channel_{w}", "position", w, lambda s, w=w: _channel(s, w), odd=True)
-    yield plain("stochastic_14", "position", 16, lambda s: _smooth3(_channel(s, 14)), odd=True)
+    yield plain("stochastic_14", "position", 16, lambda s: _fast(s)[..., 2:], odd=True)
     yield plain(
         "stochastic_14_slow",
         "position",
         18,
-        lambda s: _smooth3(_smooth3(_channel(s, 14))),
+        lambda s: _smooth3(_fast(s)),
         odd=True,
     )
 
 
+def _rsi(s: Segment, w: int) -> Array:
+    return 2.0 * share(s.total("gains", w), s.total("absolute", w), empty=0.5) - 1.0
+
+
 def _bollinger(s: Segment, w: int) -> Array:
     mean = s.mean_close(w)
-    variance = np.maximum(s.closes_squared.window(w) / w - mean**2, 0.0)
+    variance = np.maximum(s.total("closes_squared", w) / w - mean**2, 0.0)
     # The floor keeps a flat stretch, where the variance is rounding, near the middle.
     return (s.close - mean) / (2.0 * np.sqrt(variance) + FLAT_UNITS * s.unit)
 
 
 def _channel(s: Segment, w: int) -> Array:
-    low = s.lows.window(w)
-    return share(s.close - low, s.highs.window(w) - low, empty=0.5) - 0.5
+    low = s.lowest(w)
+    return share(s.close - low, s.highest(w) - low, empty=0.5) - 0.5
+
+
+def _fast(s: Segment) -> Array:
+    """Return the smoothed channel position at two bars more than the segment has."""
+    return _smooth3(_channel(s.longer(4), 14))
 
 
 def _smooth3(values: Array) -> Array:
-    older = np.concatenate([np.full(2, np.nan), values])
-    return (older[2:] + older[1:-1] + older[:-2]) / 3.0
+    """Return the means of three values in a row, two fewer than there are values."""
+    return (values[..., 2:] + values[..., 1:-1] + values[..., :-2]) / 3.0
 
 
 def _candle() -> Iterable[Feature]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:  # the names of the columns are wanted where no frame is
+    import pandas as pd
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
@@ -39,6 +41,6 @@ class RawBars:
 
     path: str
     sha256: str
-    table: pd.DataFrame
+    table: "pd.DataFrame"
     dialect: Mapping[str, str]
     findings: tuple[Finding, ...]

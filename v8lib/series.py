@@ -1,14 +1,14 @@
-"""The building blocks of the features: one segment's returns, ranges and units, each made once."""
+"""The building blocks of the features at the last bars of one segment, each made once."""
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from v8lib.windows import Array, Ladder, decayed_sum, lagged
+from v8lib.errors import FeatureError
+from v8lib.history import DRIFT_BARS, History
+from v8lib.windows import Array, Ladder, decayed_tail
 
 REFERENCE_BARS = 2_880  # how far back the unit of volatility looks
-DRIFT_BARS = 8  # whose mean return the next one is measured against
 REFERENCE_MIN_BARS = 720  # how much of it must be there after the start of a segment
 REFERENCE_REACH = REFERENCE_BARS + DRIFT_BARS + 1  # bars behind a value in those units
 REFERENCE_WARMUP = REFERENCE_MIN_BARS + DRIFT_BARS + 1  # bars before there is a unit
@@ -17,125 +17,111 @@ FLOOR = 0.01  # ratios to a reference are cut here before the logarithm: a flat 
 
 def log_ratio(numerator: Array, denominator: Array) -> Array:
     """Return ln(numerator / denominator), cut below at ln(`FLOOR`); 0/0 counts as 1."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = numerator / denominator
-    ratio[(numerator == 0.0) & (denominator == 0.0)] = 1.0
+    ratio = numerator / denominator
+    np.copyto(ratio, 1.0, where=numerator == denominator)  # so is x / x, to the bit
     return np.log(np.maximum(ratio, FLOOR))
 
 
 def share(part: Array, whole: Array, empty: float) -> Array:
     """Return part / whole, and `empty` where the whole is exactly zero."""
-    out = np.full(len(part), empty)
-    np.divide(part, whole, out=out, where=whole != 0.0)
+    out = part / whole
+    np.copyto(out, empty, where=whole == 0.0)
     return out
 
 
 class Segment:
-    """One unbroken run of bars as arrays, with what several features share.
+    """The last `n` bars of one unbroken run, with what several features share.
+
+    Arrays have the shape (..., n), or (n,) where all symbols have the same. The formulas
+    divide by what may be zero: they are to be called through `features.fill_columns`, which
+    lets numpy do so without a warning.
 
     Parameters
     ----------
-    open_, high, low, close, volume : float arrays of shape (n_bars,)
-        Prices (> 0) and volume (>= 0) of one segment.
-    epoch_s : integer array of shape (n_bars,)
-        Bar open times in seconds.
-    interval_s : int
-        Length of a bar in seconds.
+    history : History
+        Of the run, back to the first bar that any of the columns looks at.
+    n : int
+        At how many of the last bars columns are wanted.
     """
 
-    def __init__(
-        self,
-        open_: Array,
-        high: Array,
-        low: Array,
-        close: Array,
-        volume: Array,
-        epoch_s: NDArray[np.int64],
-        interval_s: int,
-    ) -> None:
-        self.open, self.high, self.low = np.log(open_), np.log(high), np.log(low)
-        self.close = np.log(close)
-        self.volume = np.asarray(volume, dtype=np.float64)
-        self.epoch_s, self.interval_s = epoch_s, interval_s
-        self.n = len(close)
-        self.age = np.arange(1, self.n + 1, dtype=np.float64)  # bars since the segment began
+    def __init__(self, history: History, n: int) -> None:
+        self.history, self.n = history, n
+        self._ladders: dict[str, Ladder] = {}
+        self._longer: dict[int, Segment] = {}
+        self._made: dict[tuple[str, int], Array] = {}
+
+    def longer(self, n_more: int) -> "Segment":
+        """Return the same with columns wanted at `n_more` bars more, for what looks at them."""
+        if n_more not in self._longer:
+            self._longer[n_more] = Segment(self.history, self.n + n_more)
+        return self._longer[n_more]
+
+    def ago(self, name: str, n_bars: int) -> Array:
+        """Return a series of the history `n_bars` earlier."""
+        return _ago(getattr(self.history, name), self.n, n_bars)
 
     @cached_property
-    def returns(self) -> Array:
-        """One-bar log returns; the first bar of a segment has none and counts as zero."""
-        return np.diff(self.close, prepend=self.close[:1])
+    def open(self) -> Array:
+        """Log opens."""
+        return self.ago("open", 0)
 
     @cached_property
-    def moves(self) -> Ladder:
-        """Returns."""
-        return Ladder(self.returns)
+    def high(self) -> Array:
+        """Log highs."""
+        return self.ago("high", 0)
 
     @cached_property
-    def squared(self) -> Ladder:
-        """Squared returns."""
-        return Ladder(self.returns**2)
+    def low(self) -> Array:
+        """Log lows."""
+        return self.ago("low", 0)
 
     @cached_property
-    def absolute(self) -> Ladder:
-        """Absolute returns."""
-        return Ladder(np.abs(self.returns))
-
-    @cached_property
-    def cubed(self) -> Ladder:
-        """Cubed returns."""
-        return Ladder(self.returns**3)
-
-    @cached_property
-    def neighbours(self) -> Ladder:
-        """Products of each return with the one before."""
-        return Ladder(self.returns * np.concatenate([[0.0], self.returns[:-1]]))
-
-    @cached_property
-    def gains(self) -> Ladder:
-        """Returns above zero."""
-        return Ladder(np.maximum(self.returns, 0.0))
-
-    @cached_property
-    def closes(self) -> Ladder:
+    def close(self) -> Array:
         """Log closes."""
-        return Ladder(self.close)
+        return self.ago("close", 0)
 
     @cached_property
-    def closes_squared(self) -> Ladder:
-        """Squared log closes."""
-        return Ladder(self.close**2)
-
-    @cached_property
-    def highs(self) -> Ladder:
-        """Log highs, for the highest."""
-        return Ladder(self.high, np.maximum)
-
-    @cached_property
-    def lows(self) -> Ladder:
-        """Log lows, for the lowest."""
-        return Ladder(self.low, np.minimum)
-
-    @cached_property
-    def ranges_squared(self) -> Ladder:
-        """Squared log ranges."""
-        return Ladder((self.high - self.low) ** 2)
-
-    @cached_property
-    def volumes(self) -> Ladder:
+    def volume(self) -> Array:
         """Volumes."""
-        return Ladder(self.volume)
+        return self.ago("volume", 0)
 
     @cached_property
-    def signed_volumes(self) -> Ladder:
-        """Volumes with the sign of their return."""
-        return Ladder(self.volume * np.sign(self.returns))
+    def age(self) -> Array:
+        """How many bars the segment has up to each bar, itself included."""
+        last = self.history.n_before + self.history.n_bars
+        return np.arange(last - self.n + 1, last + 1, dtype=np.float64)
 
-    @cached_property
-    def surprises(self) -> Ladder:
-        """Sizes of returns beyond the mean of the few before; none while there are too few."""
-        surprise = self.returns - self.lag(self.moves.window(DRIFT_BARS), 1) / DRIFT_BARS
-        surprise[: DRIFT_BARS + 1] = 0.0
-        return Ladder(np.abs(surprise))
+    def total(self, name: str, n_bars: int) -> Array:
+        """Return the sum of a series of the history over the last `n_bars`."""
+        return self._window(name, np.add, n_bars)
+
+    def highest(self, n_bars: int) -> Array:
+        """Return the highest log high of the last `n_bars`."""
+        return self._window("high", np.maximum, n_bars)
+
+    def lowest(self, n_bars: int) -> Array:
+        """Return the lowest log low of the last `n_bars`."""
+        return self._window("low", np.minimum, n_bars)
+
+    def _window(self, name: str, combine: np.ufunc, n_bars: int) -> Array:
+        if name not in self._ladders:
+            self._ladders[name] = Ladder(getattr(self.history, name), combine, self.n)
+        ladder = self._ladders[name]
+        if ladder.rungs[0].shape[-1] < min(self.n + n_bars - 1, self.history.n_bars):
+            raise FeatureError(f"the history of '{name}' is kept for windows below {n_bars} bars")
+        return ladder.window(n_bars)
+
+    def rms(self, n_bars: int) -> Array:
+        """Return the root mean square one-bar return of the last `n_bars` returns."""
+        return np.sqrt(self.total("squared", n_bars) / n_bars)
+
+    def mean_close(self, n_bars: int) -> Array:
+        """Return the mean log close of the last `n_bars`."""
+        return self.total("closes", n_bars) / n_bars
+
+    def reference_mean(self, name: str) -> Array:
+        """Return the mean of a series over the reference window, however much of it is there."""
+        return self.total(name, REFERENCE_BARS) / np.minimum(self.age, REFERENCE_BARS)
 
     @cached_property
     def unit(self) -> Array:
@@ -148,21 +134,47 @@ class Segment:
         """
         n_returns = np.minimum(self.age - (DRIFT_BARS + 1.0), REFERENCE_BARS)
         n_returns[n_returns < REFERENCE_MIN_BARS] = np.nan
-        unit = np.sqrt(np.pi / 2.0) * self.surprises.window(REFERENCE_BARS) / n_returns
+        unit = np.sqrt(np.pi / 2.0) * self.total("surprises", REFERENCE_BARS) / n_returns
         unit[unit == 0.0] = np.nan  # a market that never moved has no unit
         return unit
 
-    def rms(self, n_bars: int) -> Array:
-        """Return the root mean square one-bar return of the last `n_bars` returns."""
-        return np.sqrt(self.squared.window(n_bars) / n_bars)
+    def same_time(self, day: int, n_days: int, n_bars: int) -> Array:
+        """Return the mean square return of the next `n_bars` at this time of day, days before.
 
-    def mean_close(self, n_bars: int) -> Array:
-        """Return the mean log close of the last `n_bars`."""
-        return self.closes.window(n_bars) / n_bars
+        Averaged over as many of the last `n_days` days of `day` bars as the segment has.
+        """
+        ahead = self._squares(n_bars)
+        total, days = np.zeros((*ahead.shape[:-1], self.n)), np.zeros(self.n)
+        for d in range(1, n_days + 1):
+            first = int(np.searchsorted(self.age, d * day, side="right"))  # age > d * day
+            total[..., first:] += _ago(ahead, self.n - first, d * day - n_bars) / n_bars
+            days[first:] += 1.0
+        return total / days
 
-    def reference_mean(self, ladder: Ladder) -> Array:
-        """Return the mean of a series over the reference window, however much of it is there."""
-        return ladder.window(REFERENCE_BARS) / np.minimum(self.age, REFERENCE_BARS)
+    def _squares(self, n_bars: int) -> Array:
+        key = ("squares", n_bars)
+        if key not in self._made:
+            self._made[key] = Ladder(self.history.squared).window(n_bars)
+        return self._made[key]
+
+    def phase(self, period_s: int) -> Array:
+        """Return how far each bar's opening is through a period, as an angle in [0, 2 pi)."""
+        key = ("phase", period_s)
+        if key not in self._made:
+            self._made[key] = 2.0 * np.pi * (self.ago("epoch_s", 0) % period_s) / period_s
+        return self._made[key]
+
+    def decayed(self, values: Array, decay: float, reach: int) -> Array:
+        """Return the sums of decay**j * values[t - j] over j < `reach`, a power of two.
+
+        `values` end at the last bar; before the segment's start they count as zero.
+        """
+        needed = self.n + reach - 1
+        values = values[..., -needed:]
+        if values.shape[-1] < needed:
+            missing = np.zeros((*values.shape[:-1], needed - values.shape[-1]))
+            values = np.concatenate([missing, values], axis=-1)
+        return decayed_tail(values, decay, reach)
 
     def ema_gap(self, span: int) -> Array:
         """Return log close minus its exponential moving average of that span.
@@ -170,16 +182,26 @@ class Segment:
         Written over returns: close - EMA = sum of d**(j+1) * return[t-j], d = 1 - 2/(span+1),
         cut where the weights have fallen below 1e-8.
         """
-        decay = 1.0 - 2.0 / (span + 1.0)
-        return decay * decayed_sum(self.returns, decay, ema_reach(span))
+        key = ("ema_gap", span)
+        if key not in self._made:
+            decay = ema_decay(span)
+            self._made[key] = decay * self.decayed(self.history.returns, decay, ema_reach(span))
+        return self._made[key]
 
-    def lag(self, values: Array, n_bars: int) -> Array:
-        """Return the series `n_bars` earlier within the segment."""
-        return lagged(values, n_bars)
+
+def _ago(values: Array, n: int, n_bars: int) -> Array:
+    """Return the `n` values that end `n_bars` before the last."""
+    end = values.shape[-1] - n_bars
+    return values[..., end - n : end]
 
 
+def ema_decay(span: int) -> float:
+    """Return the weight of one bar of age in an exponential average of that span."""
+    return 1.0 - 2.0 / (span + 1.0)
+
+
+@cache
 def ema_reach(span: int) -> int:
     """Return the bars after which an exponential average's weights are below 1e-8, as 2**k."""
-    decay = 1.0 - 2.0 / (span + 1.0)
-    needed = int(np.ceil(np.log(1e-8) / np.log(decay)))
+    needed = int(np.ceil(np.log(1e-8) / np.log(ema_decay(span))))
     return 1 << (needed - 1).bit_length()

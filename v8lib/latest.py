@@ -1,0 +1,132 @@
+"""The last bar's features from a bounded tail of bars, as production computes them.
+
+The columns are those of `features.make_features`, made by the same formulas from the same
+building blocks, here for a block of one bar: given the bars that can influence it, a row is
+equal to the batch's to the bit. Nothing is kept between calls.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from v8lib.bar_arrays import BarArrays
+from v8lib.errors import FeatureError
+from v8lib.feature import Feature
+from v8lib.features import fill_columns, reach_bars, warmup_bars
+from v8lib.history import History
+from v8lib.last_bar import LastBar, Plan
+
+SYMBOLS_AT_ONCE = 32  # their tails fit into the cache together
+
+
+class LatestFeatures:
+    """Computes the features of the last bar, of one symbol or of many.
+
+    Parameters
+    ----------
+    table : sequence of Feature
+        From `features.feature_table`.
+    interval_s : int
+        Length of a bar in seconds; any other step between two bars is a gap.
+
+    Attributes
+    ----------
+    reach_bars : int
+        Bars that can influence a row: the tail to keep. Bars before them are not looked at.
+    warmup_bars : int
+        Unbroken bars at the end without which there are no features.
+    names : tuple of str
+        The columns.
+    """
+
+    def __init__(self, table: Sequence[Feature], interval_s: int) -> None:
+        self.table, self.interval_s = tuple(table), interval_s
+        self.reach_bars, self.warmup_bars = reach_bars(table), warmup_bars(table)
+        self.names = tuple(feature.name for feature in table)
+        self._plan = Plan(table, self.reach_bars)
+
+    def features(self, bars: BarArrays) -> NDArray[np.float32]:
+        """Return the features of the last bar, shape (n_features,) or (n_symbols, n_features).
+
+        A row is NaN where its symbol ends in fewer than `warmup_bars` unbroken bars, and has
+        NaN or infinity where the market never moved, as in the batch. With fewer bars than
+        `reach_bars` it is the row of a segment that begins with them.
+
+        Parameters
+        ----------
+        bars : BarArrays of shape (n_bars,) or (n_symbols, n_bars)
+            Validated bars that end at the bar in question.
+
+        Raises
+        ------
+        FeatureError
+            If the arrays are not of one shape.
+        """
+        tail = self._tail(bars)
+        if tail.close.ndim == 1:
+            return self._rows(tail, int(self.run_bars(tail.epoch_s)))
+        n_symbols = len(tail.close)
+        out = np.full((n_symbols, len(self.table)), np.nan, dtype=np.float32)
+        runs = np.broadcast_to(self.run_bars(tail.epoch_s), n_symbols)
+        for run in np.unique(runs).tolist():
+            alike = np.flatnonzero(runs == run)
+            for first in range(0, len(alike), SYMBOLS_AT_ONCE):
+                chosen = alike[first : first + SYMBOLS_AT_ONCE]
+                if chosen[-1] - chosen[0] == len(chosen) - 1:  # a slice copies nothing
+                    chosen = slice(chosen[0], chosen[-1] + 1)
+                out[chosen] = self._rows(_of_symbols(tail, chosen), run)
+        return out
+
+    def run_bars(self, epoch_s: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many bars stand unbroken at the end, shape () or (n_symbols,).
+
+        Parameters
+        ----------
+        epoch_s : int64 array of shape (n_bars,) or (n_symbols, n_bars)
+            Bar open times.
+        """
+        broken = np.diff(epoch_s) != self.interval_s
+        # The last break counts; without one all bars do.
+        steps = np.where(broken.any(axis=-1), broken[..., ::-1].argmax(axis=-1), broken.shape[-1])
+        return steps + 1
+
+    def complaint(self, bars: BarArrays, row: NDArray[np.float32]) -> str:
+        """Return in one line why the row of these bars, of one symbol, is not finite."""
+        run, needed = int(self.run_bars(bars.epoch_s)), self.warmup_bars
+        if run < needed:
+            return f"the last bar has no features: {needed} unbroken bars needed, {run} there"
+        tail = bars.close[-min(run, self.reach_bars) :]
+        if (tail == tail[-1]).all():
+            return f"the last bar has no features: the price did not move in {len(tail)} bars"
+        broken = [
+            name for name, value in zip(self.names, row, strict=True) if not np.isfinite(value)
+        ]
+        return f"the last bar has no value for {', '.join(broken)}"
+
+    def _tail(self, bars: BarArrays) -> BarArrays:
+        shapes = {np.shape(array) for array in bars[:5]}
+        shape = np.shape(bars.close)
+        times = np.shape(bars.epoch_s)
+        if len(shapes) > 1 or len(shape) not in (1, 2) or times not in (shape, shape[-1:]):
+            raise FeatureError(
+                f"bars of shape (n_bars,) or (n_symbols, n_bars) needed, got "
+                f"{[np.shape(array) for array in bars]}"
+            )
+        prices = (np.asarray(array, dtype=np.float64) for array in bars[:5])
+        return BarArrays(*prices, np.asarray(bars.epoch_s)).at(slice(-self.reach_bars, None))
+
+    def _rows(self, tail: BarArrays, run: int) -> NDArray[np.float32]:
+        """Return the rows of symbols that all end in `run` unbroken bars."""
+        shape = (len(self.table), *tail.close.shape[:-1], 1)
+        columns = np.full(shape, np.nan, dtype=np.float32)
+        if run >= self.warmup_bars:
+            history = History(tail.at(slice(-run, None)), 1)
+            fill_columns(columns, self.table, LastBar(history, self._plan))
+        return np.moveaxis(columns[..., 0], 0, -1)
+
+
+def _of_symbols(bars: BarArrays, chosen: NDArray[np.int64] | slice) -> BarArrays:
+    """Return the bars of some symbols; times that all share stay as they are."""
+    epoch_s = bars.epoch_s if bars.epoch_s.ndim == 1 else bars.epoch_s[chosen]
+    return BarArrays(*(array[chosen] for array in bars[:5]), epoch_s)
