@@ -19,7 +19,7 @@ from benchmarks.figures import rounds
 from benchmarks.onnx_net import open_session, write_onnx
 from benchmarks.processes import fresh
 from benchmarks.suite_run import run_suite
-from v8lib.bars import epoch_seconds
+from v8lib.bar_arrays import BarArrays, bar_arrays
 from v8lib.errors import RunError
 from v8lib.market import simulate_market
 from v8lib.model import build_net, use_threads
@@ -65,7 +65,7 @@ def measure(*, n_signals: int, n_symbols: int, repeats: int, cold_repeats: int) 
         model = write_onnx(folder / "net.onnx", weights)
         reach = ours.reach_bars(bundle)
         bars = simulated_arrays(reach + n_signals, bundle.manifest["interval_s"])
-        tails = [last_bars(bars, k, reach) for k in range(n_signals)]
+        tails = [bars.at(slice(k, k + reach)) for k in range(n_signals)]
         single = rounds(_single(bundle, weights, model, tails), repeats)
         many = rounds(_many(bundle, weights, model, tails, n_symbols), repeats)
         save_file(weights, folder / "net.safetensors")
@@ -75,14 +75,13 @@ def measure(*, n_signals: int, n_symbols: int, repeats: int, cold_repeats: int) 
         "bars": reach,
         "n_signals": n_signals,
         "n_symbols": n_symbols,
-        "from_arrays": ours.has_tail_path(),
         "single": single,
         "many": many,
         "cold": {name: [entry["seconds_to_answer"] for entry in cold[name]] for name in cold},
     }
 
 
-def simulated_arrays(n_bars: int, interval_s: int) -> ours.Tail:
+def simulated_arrays(n_bars: int, interval_s: int) -> BarArrays:
     """Return simulated bars as arrays of shape (n_bars,)."""
     market = simulate_market(
         n_bars,
@@ -92,13 +91,7 @@ def simulated_arrays(n_bars: int, interval_s: int) -> ours.Tail:
         interval_s=interval_s,
         rng=stream(SEED, SYMBOL, "latency"),
     )
-    arrays = {name: market.bars[name].to_numpy(np.float64) for name in ours.PRICES}
-    return arrays | {"epoch_s": epoch_seconds(market.bars)}
-
-
-def last_bars(bars: ours.Tail, first: int, n_bars: int) -> ours.Tail:
-    """Return `n_bars` bars from `first` on."""
-    return {name: values[first : first + n_bars] for name, values in bars.items()}
+    return bar_arrays(market.bars)
 
 
 def percentiles(work: Callable[[Any], Any], arguments: Sequence[Any]) -> dict[str, float]:
@@ -151,10 +144,10 @@ def checked_nets(weights: Mapping[str, NDArray], model: Path) -> dict[str, Net]:
 
 
 def _single(
-    bundle: Any, weights: Mapping[str, NDArray], model: Path, tails: Sequence[ours.Tail]
+    bundle: Any, weights: Mapping[str, NDArray], model: Path, tails: Sequence[BarArrays]
 ) -> Works:
     """Return what is done with one symbol's bars, one call at a time."""
-    signal, features = ours.signaller(bundle), ours.features_of(bundle)
+    signal, features = ours.signaller(bundle), ours.latest_features(bundle)
     runtime = bundle.runtime
     rows = [np.atleast_2d(features(tail)) for tail in tails[: max(1, len(tails) // 10)]]
     scaled = [apply_scaler(runtime.scaler, row) for row in rows]
@@ -172,14 +165,13 @@ def _many(
     bundle: Any,
     weights: Mapping[str, NDArray],
     model: Path,
-    tails: Sequence[ours.Tail],
+    tails: Sequence[BarArrays],
     n_symbols: int,
 ) -> Works:
     """Return what is done with the bars of many symbols, in one call each."""
-    stacked = {
-        n: np.stack([tails[k % len(tails)][n] for k in range(n_symbols)]) for n in ours.PRICES
-    }
-    stacked |= {"epoch_s": tails[0]["epoch_s"]}
+    chosen = [tails[k % len(tails)] for k in range(n_symbols)]
+    prices = (np.stack(columns) for columns in zip(*(t[:5] for t in chosen), strict=True))
+    stacked = BarArrays(*prices, tails[0].epoch_s)
     bundles = [with_other_weights(bundle, k) for k in range(n_symbols)]
     rng = np.random.default_rng(1)
     rows = rng.standard_normal((BATCH_ROWS, len(bundle.runtime.scaler.names))).astype(np.float32)

@@ -71,12 +71,11 @@ def tables(found: Found) -> str:
         w: f"process start to the net's first scores, {n}" for w, n in COLD_NETS.items()
     }
     cold_rows = [(cold_names[work], with_range(values)) for work, values in found["cold"].items()]
-    how = "arrays of the last bars" if found["from_arrays"] else "a frame of the last bars"
     return "\n\n".join(
         [
-            f"One thread. A signal is made from {how}, {found['bars']:,} of them, each time one "
-            f"bar later; {found['n_signals']:,} signals a round. Percentiles are of a round, shown "
-            "is their median over the rounds.",
+            f"One thread. A signal is made from the arrays of the last {found['bars']:,} bars, "
+            f"each time one bar later; {found['n_signals']:,} signals a round. "
+            "Percentiles are of a round, shown is their median over the rounds.",
             table(("one symbol", "p50", "p99", "p99 of the worst round"), rows),
             table(("many at once", "s"), many_rows),
             "A fresh process each time, files already in the page cache. The peers load weights "

@@ -13,7 +13,7 @@ PEERS = ("lightgbm", "onnxruntime", "skorch", "papermill", "ipykernel")
 
 def describe_machine() -> dict[str, Any]:
     """Return CPU model, cores, memory, operating system and Python, as JSON values."""
-    flags = cpu_flags()
+    flags = _cpu_field("flags").split()
     return {
         "cpu": _cpu_field("model name") or platform.processor() or platform.machine(),
         "cores": available_cores(),
@@ -29,16 +29,6 @@ def describe_machine() -> dict[str, Any]:
 def available_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def cpu_flags() -> frozenset[str]:
-    """Return the instruction set flags of the CPU."""
-    return frozenset(_cpu_field("flags").split())
-
-
-def has_bf16() -> bool:
-    """Return whether the CPU multiplies bfloat16 numbers itself."""
-    return bool(cpu_flags() & {"avx512_bf16", "amx_bf16"})
 
 
 def peer_versions() -> dict[str, str]:

@@ -1,16 +1,14 @@
 """What of the suite is measured, each behind one function: the one place that knows its names."""
 
-from collections.abc import Callable
-from dataclasses import fields, replace
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Tail = dict[str, NDArray]
-PRICES = ("open", "high", "low", "close", "volume")
+from v8lib.bar_arrays import BarArrays
 
 
 def train(data: Any, settings: Any) -> Any:
@@ -30,11 +28,16 @@ def train(data: Any, settings: Any) -> Any:
     return Run(epochs, seconds)
 
 
-def with_precision(settings: Any, precision: str) -> Any | None:
-    """Return settings of that precision, or None where training knows no such thing."""
-    if any(field.name == "precision" for field in fields(settings)):
-        return replace(settings, precision=precision)
-    return settings if precision == "fp32" else None
+def with_precision(settings: Any, precision: str) -> Any:
+    """Return settings of that precision."""
+    return replace(settings, precision=precision)
+
+
+def has_bf16() -> bool:
+    """Return whether the CPU computes in bfloat16 itself."""
+    from v8lib.hardware import computes_bf16
+
+    return computes_bf16("cpu")
 
 
 def open_bundle(folder: str | Path) -> Any:
@@ -44,48 +47,14 @@ def open_bundle(folder: str | Path) -> Any:
     return load_bundle(folder)
 
 
-def has_tail_path() -> bool:
-    """Return whether signals are made from arrays of the last bars, without a frame."""
-    return find_spec("v8lib.latest") is not None
-
-
-def features_of(bundle: Any) -> Callable[[Tail], NDArray]:
-    """Return what gives the features of the last bar of a tail."""
-    if has_tail_path():
-        return latest_features(bundle)
-    from v8lib.features import feature_table, make_features
-
-    manifest = bundle.manifest
-    table = feature_table(manifest["interval_s"], manifest["exclude_families"])
-    return lambda tail: make_features(frame(tail), table)[-1]
-
-
-def frame(tail: Tail) -> Any:
-    """Return a tail as the frame that the batch path takes."""
-    from v8lib.bars import bars_from
-
-    return bars_from({name: values.tolist() for name, values in tail.items()})
-
-
-def signaller(bundle: Any) -> Callable[[Tail], NDArray]:
-    """Return what gives the probabilities of the last bar of a tail, shape (3,)."""
-    if not has_tail_path():
-        return lambda tail: bundle.predict(frame(tail)).probs[0]
-    features = latest_features(bundle)
-    runtime = bundle.runtime
-    return lambda tail: runtime.predict(features(tail)).probs[0]
-
-
-def latest_features(bundle: Any) -> Callable[[Tail], NDArray]:
+def latest_features(bundle: Any) -> Callable[[BarArrays], NDArray]:
     """Return what gives the last bar's features of tails, arrays of shape (..., n_bars)."""
+    from v8lib.features import feature_table
     from v8lib.latest import LatestFeatures
 
-    from v8lib.features import feature_table
-
     manifest = bundle.manifest
     table = feature_table(manifest["interval_s"], manifest["exclude_families"])
-    latest = LatestFeatures(table, manifest["interval_s"])
-    return lambda tail: latest.features(*(tail[name] for name in PRICES), tail["epoch_s"])
+    return LatestFeatures(table, manifest["interval_s"]).features
 
 
 def reach_bars(bundle: Any) -> int:
@@ -93,31 +62,31 @@ def reach_bars(bundle: Any) -> int:
     return max(bundle.manifest["lookbacks"].values())
 
 
-def many_signaller(bundles: list[Any]) -> Callable[[Tail], NDArray]:
-    """Return what gives the probabilities of many symbols' tails, (n, n_bars), shape (n, 3)."""
-    if not has_tail_path():
-        single = [signaller(bundle) for bundle in bundles]
-        return lambda tails: np.array([one(row_of(tails, k)) for k, one in enumerate(single)])
-    from v8lib.runtime import predict_many
+def signaller(bundle: Any) -> Callable[[BarArrays], NDArray]:
+    """Return what gives the probabilities of the last bar of a tail, shape (3,)."""
+    features, runtime = latest_features(bundle), bundle.runtime
+    return lambda tail: runtime.predict(features(tail)).probs[0]
 
+
+def many_signaller(bundles: Sequence[Any]) -> Callable[[BarArrays], NDArray]:
+    """Return what gives the probabilities of many symbols' tails, (n, n_bars), shape (n, 3)."""
     features = latest_features(bundles[0])
     runtimes = [bundle.runtime for bundle in bundles]
-    return lambda tails: np.array(
-        [prediction.probs[0] for prediction in predict_many(runtimes, features(tails))]
-    )
+
+    def signals(tails: BarArrays) -> NDArray:
+        rows = features(tails)
+        parts = [runtime.predict(row) for runtime, row in zip(runtimes, rows, strict=True)]
+        return np.concatenate([part.probs for part in parts])
+
+    return signals
 
 
-def row_of(tails: Tail, k: int) -> Tail:
-    """Return the tail of one symbol of many; all have the same times."""
-    return {n: a if n == "epoch_s" else a[k] for n, a in tails.items()}
-
-
-def read_tail(path: str | Path) -> Tail:
+def read_tail(path: str | Path) -> BarArrays:
     """Return the arrays of a file of `write_tail`."""
     with np.load(path, allow_pickle=False) as stored:
-        return dict(stored)
+        return BarArrays(**stored)
 
 
-def write_tail(path: str | Path, tail: Tail) -> None:
+def write_tail(path: str | Path, tail: BarArrays) -> None:
     """Write the arrays of a tail for another process."""
-    np.savez(path, **tail)
+    np.savez(path, **tail._asdict())

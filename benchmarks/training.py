@@ -10,7 +10,7 @@ import torch
 from benchmarks import loops, ours
 from benchmarks.at_once import train_at_once, warm_up
 from benchmarks.figures import rounds
-from benchmarks.machine import available_cores, has_bf16
+from benchmarks.machine import available_cores
 from benchmarks.training_data import Run, TrainingData, make_training_data
 from v8lib.config import Parameters
 from v8lib.model import use_threads
@@ -104,7 +104,7 @@ def measure(parameters: Sequence[Parameters], *, repeats: int) -> dict[str, Any]
 def contestants(contest: Contest) -> tuple[dict[str, Callable[[int], Any]], ...]:
     """Return who trains all symbols, who trains one, and the floor, each by name."""
     batch, cores = contest.settings[0].batch_size, available_cores()
-    precisions = usable_precisions(contest.settings[0])
+    precisions = [p for p in DTYPES if p == "fp32" or ours.has_bf16()]
     together = {PLAIN: contest.plain} | {
         at_once_name(p): partial(contest.at_once, p) for p in precisions
     }
@@ -119,12 +119,6 @@ def contestants(contest: Contest) -> tuple[dict[str, Callable[[int], Any]], ...]
     products = {("fp32", 1), ("fp32", cores)} | {(p, 1) for p in precisions}
     floor = {floor_name(*each): partial(contest.products, *each) for each in sorted(products)}
     return together, alone, floor
-
-
-def usable_precisions(settings: TrainingSettings) -> list[str]:
-    """Return the precisions that training knows and this CPU computes in."""
-    known = [p for p in DTYPES if ours.with_precision(settings, p) is not None]
-    return [p for p in known if p == "fp32" or has_bf16()]
 
 
 def at_once_name(precision: str) -> str:
