@@ -28,7 +28,7 @@ notebooks:  ## run the notebooks again with their smoke values and store the out
 proof:  ## the long proof, about an hour; writes docs/proof.md (ARGS="--data DIR" for real bars)
 	$(BOOTSTRAP) proof $(ARGS)
 
-bench:  ## speed beside others, about an hour; writes benchmarks/RESULTS.md (ARGS="--part latency")
+bench:  ## speed beside others; writes benchmarks/RESULTS.md (ARGS="--part latency")
 	$(BOOTSTRAP) bench $(ARGS)
 
 clean:  ## remove what can be made again; data/, reports/ and models/ stay

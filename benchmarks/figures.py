@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 
 Comparison = dict[str, Any]
+NEVER_S = 1e9  # stands for the seconds to something that was not reached
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from benchmarks import ours
 from benchmarks.figures import rounds
+from benchmarks.machine import available_cores
 from benchmarks.onnx_net import open_session, write_onnx
 from benchmarks.processes import fresh
 from benchmarks.suite_run import run_suite
@@ -58,7 +59,7 @@ def measure(*, n_signals: int, n_symbols: int, repeats: int, cold_repeats: int) 
     use_threads(1)
     with tempfile.TemporaryDirectory(prefix="v8-bench-") as name:
         folder = Path(name)
-        run = run_suite(folder, "run", profile="smoke", symbols=(SYMBOL,), jobs=1)
+        run = run_suite(folder, "run", profile="smoke", symbols=(SYMBOL,), jobs=available_cores())
         path = folder / run["bundles"][SYMBOL]
         bundle = ours.open_bundle(path)
         weights = dict(bundle.runtime.members[0].net.weights)

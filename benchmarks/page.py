@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import features, latency_report, suite, symbols, training_report
-from benchmarks.figures import Comparison, behind
+from benchmarks.figures import NEVER_S, Comparison, behind
 from benchmarks.words import megabytes
 from v8lib.provenance import library_sha256
 from v8lib.storage import write_bytes, write_json
@@ -20,6 +20,7 @@ the same machine, and above 1 the suite is ahead. Seconds belong to the machine 
 """
 QUICK = "**Quick sizes: these figures show that everything runs, not how fast it is.**"
 BUSY = 0.1  # share of the cores in use by others above which a part is said to be disturbed
+CLOSE = 0.02  # ratios this near to 1 get a digit more
 
 
 class Part(NamedTuple):
@@ -90,14 +91,14 @@ def not_ahead(comparisons: Sequence[Comparison]) -> str:
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
     """Return ours beside the peers, one row each."""
-    head = ("what", "ours", "peer", "ours, unit", "peer's", "ratio")
+    head = ("what", "ours", "peer", "ours measured", "peer measured", "ratio")
     rows = (
         (
             c["what"],
             c["ours"]["name"],
             c["peer"]["name"],
-            f"{_value(c['ours']['median'])} {c['unit']}",
-            f"{_value(c['peer']['median'])} {c['unit']}",
+            _value(c["ours"]["median"], c["unit"]),
+            _value(c["peer"]["median"], c["unit"]),
             _range(c["ratio"]),
         )
         for c in comparisons
@@ -105,13 +106,16 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
     return table(head, rows)
 
 
-def _value(number: float) -> str:
-    return f"{number:,.0f}" if abs(number) >= 1_000 else f"{number:.4g}"
+def _value(number: float, unit: str) -> str:
+    if number >= NEVER_S / 2:  # in half of the rounds at least
+        return "never"
+    return f"{number:,.0f} {unit}" if abs(number) >= 1_000 else f"{number:.4g} {unit}"
 
 
 def _range(spread: Mapping[str, float]) -> str:
-    middle = f"{spread['median']:.2f}"
-    return middle if spread["n"] == 1 else f"{middle} ({spread['min']:.2f} to {spread['max']:.2f})"
+    form = ".3f" if abs(spread["median"] - 1.0) < CLOSE else ".2f"
+    middle, low, high = (format(spread[name], form) for name in ("median", "min", "max"))
+    return middle if spread["n"] == 1 else f"{middle} ({low} to {high})"
 
 
 def origin(part: Mapping[str, Any]) -> str:

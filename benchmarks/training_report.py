@@ -5,7 +5,7 @@ from itertools import chain
 from statistics import mean, median, stdev
 from typing import Any
 
-from benchmarks.figures import Comparison, comparison
+from benchmarks.figures import NEVER_S, Comparison, comparison
 from benchmarks.training import (
     BATCHES,
     LIGHTGBM,
@@ -67,12 +67,13 @@ def comparisons(found: Found) -> list[Comparison]:
 
 
 def _to_level(found: Found, own: str, peer: str) -> list[Comparison]:
-    """Return the times to the fixed log loss, if both got there in every round."""
+    """Return the times to the fixed log loss, if the peer got there in every round."""
     pair = [found["alone"][name]["seconds_to_level"] for name in (own, peer)]
-    if None in chain(*pair):
+    if None in pair[1]:
         return []
+    seconds = [NEVER_S if value is None else value for value in pair[0]]
     what = f"seconds to a valid log loss of {found['level']:.4f}"
-    return [comparison(what, "s", (own, pair[0]), (peer, pair[1]), higher_is_better=False)]
+    return [comparison(what, "s", (own, seconds), (peer, pair[1]), higher_is_better=False)]
 
 
 def _log_loss(found: Found, own: str, peer: str) -> Comparison:

@@ -15,7 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import cells, features, figures, loops, ours, page, processes, suite, suite_run
+from benchmarks import (
+    cells,
+    features,
+    figures,
+    loops,
+    ours,
+    page,
+    processes,
+    suite,
+    suite_run,
+    training_report,
+)
 from benchmarks.training_data import Epoch, Run, TrainingData
 from benchmarks.words import seconds_or_never, with_range
 from tests.runs import smoke_parameters
@@ -281,6 +292,17 @@ class TestPage:
         )
         assert made.startswith("## Where it is not ahead\n\n2 of 3 comparisons")
         assert [line[:3] for line in made.splitlines() if "own" in line] == ["| c", "| a"]
+
+    @pytest.mark.parametrize(
+        ("own", "peer", "ratios"), [([None, 4.0], [2.0, 2.0], 1), ([1.0, 1.0], [None, 2.0], 0)]
+    )
+    def test_a_level_that_only_the_peer_reaches_is_a_loss(self, own, peer, ratios):
+        found = {"level": 0.5, "alone": {"own": {"seconds_to_level": own}}}
+        found["alone"]["peer"] = {"seconds_to_level": peer}
+        made = training_report._to_level(found, "own", "peer")
+        assert len(made) == ratios
+        assert all(comparison in figures.behind(made) for comparison in made)
+        assert ("| never |" in page.comparison_table(made)) == bool(ratios)
 
     def test_results_are_written_from_the_parts_that_are_there(self, tmp_path):
         part = {
