@@ -56,22 +56,31 @@ def measure(*, n_signals: int, n_symbols: int, repeats: int, cold_repeats: int) 
     repeats, cold_repeats : int
         Rounds of warm and of cold measurements.
     """
-    use_threads(1)
     with tempfile.TemporaryDirectory(prefix="v8-bench-") as name:
         folder = Path(name)
-        run = run_suite(folder, "run", profile="smoke", symbols=(SYMBOL,), jobs=available_cores())
-        path = folder / run["bundles"][SYMBOL]
-        bundle = ours.open_bundle(path)
-        weights = dict(bundle.runtime.members[0].net.weights)
-        model = write_onnx(folder / "net.onnx", weights)
-        reach = ours.reach_bars(bundle)
-        bars = simulated_arrays(reach + n_signals, bundle.manifest["interval_s"])
-        tails = [bars.at(slice(k, k + reach)) for k in range(n_signals)]
-        single = rounds(_single(bundle, weights, model, tails), repeats)
-        many = rounds(_many(bundle, weights, model, tails, n_symbols), repeats)
-        save_file(weights, folder / "net.safetensors")
-        ours.write_tail(folder / "tail.npz", tails[0])
-        cold = rounds(_cold(path, folder), cold_repeats)
+        jobs = available_cores()  # so that the run's threads are one
+        run = run_suite(folder, "run", profile="smoke", symbols=(SYMBOL,), jobs=jobs)
+        sizes = {"n_signals": n_signals, "n_symbols": n_symbols}
+        often = {"repeats": repeats, "cold_repeats": cold_repeats}
+        return of_bundle(folder / run["bundles"][SYMBOL], folder, **sizes, **often)
+
+
+def of_bundle(
+    path: Path, folder: Path, *, n_signals: int, n_symbols: int, repeats: int, cold_repeats: int
+) -> dict[str, Any]:
+    """Return the latencies of a bundle; `folder` is for files that other processes read."""
+    use_threads(1)
+    bundle = ours.open_bundle(path)
+    weights = dict(bundle.runtime.members[0].net.weights)
+    model = write_onnx(folder / "net.onnx", weights)
+    reach = ours.reach_bars(bundle)
+    bars = simulated_arrays(reach + n_signals, bundle.manifest["interval_s"])
+    tails = [bars.at(slice(k, k + reach)) for k in range(n_signals)]
+    single = rounds(_single(bundle, weights, model, tails), repeats)
+    many = rounds(_many(bundle, weights, model, tails, n_symbols), repeats)
+    save_file(weights, folder / "net.safetensors")
+    ours.write_tail(folder / "tail.npz", tails[0])
+    cold = rounds(_cold(path, folder), cold_repeats)
     return {
         "bars": reach,
         "n_signals": n_signals,
@@ -180,8 +189,9 @@ def _many(
         "own models": _clock(ours.many_signaller(bundles), stacked),
         "one model": _clock(ours.many_signaller([bundle] * n_symbols), stacked),
     }
+    several = [rows[k % BATCH_ROWS][None] for k in range(n_symbols)]
     for kind in KINDS:
-        one, several = make_net(kind, weights, model), [rows[k : k + 1] for k in range(BATCH_ROWS)]
+        one = make_net(kind, weights, model)
         works[f"{BATCH_ROWS} rows, {kind}"] = _clock(one, rows)
         each = [make_net(kind, weights, model) for _ in range(n_symbols)]
         works[f"{n_symbols} models, {kind}"] = _clock(partial(_one_by_one, each), several)
