@@ -4,13 +4,15 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from v8lib import bars as bars_module
-from v8lib import features, market, seeds, series
+from v8lib import feature, features, market, seeds, series
 from v8lib.errors import FeatureError
 
-NAMES = [feature.name for feature in features.feature_table(60)]
-FAMILIES = sorted({feature.family for feature in features.feature_table(60)})
+NAMES = [f.name for f in features.feature_table(60)]
+FAMILIES = sorted({f.family for f in features.feature_table(60)})
 ROWS = (3_000, 4_444, 5_999)
 CUT = 4_500
 
@@ -312,3 +314,36 @@ def test_look_backs_reach_as_far_as_the_widest_window():
     assert known["volume_1"] == 96
     # 2,880 surprises, the oldest against eight returns, the oldest of those from a bar before.
     assert known["return_192"] == known["season_mean"] == series.REFERENCE_REACH == 2_889
+
+
+@given(data=st.data())
+def test_blocks_of_any_length_give_the_identical_bits(market_bars, table, data):
+    """With any gaps; a block of one bar, the last of a segment, is among them."""
+    gaps = data.draw(st.sets(st.integers(1, 5_998), max_size=3))
+    bars = market_bars.drop(market_bars.index[sorted(gaps)])
+    names = data.draw(st.sets(st.sampled_from(NAMES), min_size=1, max_size=5))
+    some = [feature for feature in table if feature.name in names]
+    whole = features.make_features(bars, some, block_bars=len(bars))
+    block_bars = data.draw(st.integers(100, 3_000))
+    blocks = features.make_features(bars, some, block_bars=block_bars)
+    assert blocks.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("block_bars", [257, 1_000, 4_558])
+def test_the_whole_table_in_blocks_gives_the_identical_bits(
+    market_bars, market_features, table, block_bars
+):
+    """6,000 bars less 1,440 of warm-up, in blocks of 4,558: the last has two bars."""
+    blocks = features.make_features(market_bars, table, block_bars=block_bars)
+    assert blocks.tobytes() == market_features.tobytes()
+
+
+def test_a_block_of_one_bar_gives_the_identical_bits(market_bars, market_features, table):
+    few = features.make_features(market_bars.iloc[:1_500], table, block_bars=1)
+    assert few.tobytes() == market_features[:1_500].tobytes()
+
+
+def test_a_window_wider_than_its_series_is_kept_for_is_refused(market_bars):
+    wide = feature.plain("range_300", "range", 300, lambda s: s.total("ranges_squared", 300))
+    with pytest.raises(FeatureError, match="'ranges_squared' is kept for windows below 300 bars"):
+        features.make_features(market_bars, [wide], block_bars=1_000)

@@ -16,6 +16,7 @@ LAYERS = {
         "windows",
         "provenance",
         "bar_interval",
+        "label",
         "audit_finding",
     ),
     1: (
@@ -82,6 +83,8 @@ LAYERS = {
         "baselines",
         "numpy_net",
         "runtime",
+        "many_runtimes",
+        "signals",
         "ensemble",
         "bundle",
         "skill_sources",

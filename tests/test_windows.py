@@ -71,6 +71,24 @@ def test_a_tail_as_long_as_the_window_gives_the_identical_bits(combine, values, 
     assert tail[n_bars - 1 :].tobytes() == whole[len(values) - extra - 1 :].tobytes()
 
 
+@pytest.mark.parametrize("combine", COMBINATIONS)
+@given(values=series, n_bars=st.integers(1, 90), data=st.data())
+def test_windows_at_the_last_bars_alone_have_the_identical_bits(combine, values, n_bars, data):
+    n_last = data.draw(st.integers(1, len(values)))
+    whole = windows.Ladder(values, combine).window(n_bars)
+    last = windows.Ladder(values, combine, n_last).window(n_bars)
+    assert last.tobytes() == whole[-n_last:].tobytes()
+
+
+@pytest.mark.parametrize("combine", COMBINATIONS)
+@given(values=series, n_bars=st.integers(1, 40))
+def test_several_series_side_by_side_are_each_as_alone(combine, values, n_bars):
+    both = np.stack([values, values[::-1]])
+    together = windows.Ladder(both, combine).window(n_bars)
+    for row, alone in zip(together, both, strict=True):
+        assert row.tobytes() == windows.Ladder(alone, combine).window(n_bars).tobytes()
+
+
 def test_decayed_sum_of_three_rows():
     assert windows.decayed_sum([1.0, 2.0, 4.0], 0.5, 4).tolist() == [1.0, 2.5, 5.25]
 
@@ -102,6 +120,15 @@ def test_decayed_sum_of_a_prefix_or_a_tail_has_the_identical_bits(values, decay,
     if len(values) >= reach:
         tail = windows.decayed_sum(values[len(values) - reach :], decay, n_bars)
         assert tail[-1:].tobytes() == whole[-1:].tobytes()
+
+
+@given(values=series, decay=st.floats(0.05, 0.99), data=st.data())
+def test_a_decayed_tail_is_the_end_of_the_decayed_sum(values, decay, data):
+    reach = 1 << data.draw(st.integers(0, len(values).bit_length() - 1))
+    tail = windows.decayed_tail(values, decay, reach)
+    whole = windows.decayed_sum(values, decay, reach)
+    assert len(tail) == len(values) - reach + 1
+    assert tail.tobytes() == whole[reach - 1 :].tobytes()
 
 
 def test_a_missing_bar_ends_a_segment():

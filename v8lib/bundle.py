@@ -5,18 +5,19 @@ a folder whose files no longer give its name has been altered.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from v8lib.bars import COLUMNS, bar_seconds, bars_from, epoch_seconds
+from v8lib.bar_arrays import BarArrays, bar_arrays, step_seconds
 from v8lib.errors import BundleError, StoreError
-from v8lib.feature import Feature
-from v8lib.features import feature_table, make_features
+from v8lib.features import feature_table
+from v8lib.latest import LatestFeatures
+from v8lib.raw_bars import COLUMNS
 from v8lib.runtime import Prediction, Runtime, model_facts, model_weights, runtime_from
 from v8lib.storage import (
     arrays_bytes,
@@ -28,6 +29,9 @@ from v8lib.storage import (
     write_bytes,
     write_json,
 )
+
+if TYPE_CHECKING:  # production computes signals from arrays and does without pandas
+    import pandas as pd
 
 SCHEMA_VERSION = 2
 GOLDEN_TOLERANCE = 1e-6
@@ -42,8 +46,13 @@ class Bundle:
     manifest: Mapping[str, Any]
     runtime: Runtime
 
-    def predict(self, bars: pd.DataFrame) -> Prediction:
-        """Return the prediction for the last bar of `bars`.
+    @cached_property
+    def latest(self) -> LatestFeatures:
+        """What computes the features of a last bar for this model."""
+        return _latest(self.manifest, self.manifest["model"]["scaler"]["names"])
+
+    def predict(self, bars: "pd.DataFrame | BarArrays") -> Prediction:
+        """Return the prediction for the last bar of `bars`, a frame or arrays of one symbol.
 
         Raises
         ------
@@ -51,17 +60,16 @@ class Bundle:
             If the bars are of another length, or fewer than `warmup_bars` stand unbroken at the
             end. With fewer than the longest look-back the answer depends on the history given.
         """
-        if bar_seconds(bars) != self.manifest["interval_s"]:
+        arrays = bars if isinstance(bars, BarArrays) else bar_arrays(bars)
+        interval_s = step_seconds(arrays.epoch_s)
+        if interval_s != self.manifest["interval_s"]:
             raise BundleError(
-                f"bars of {bar_seconds(bars)} s, the model was trained on "
-                f"{self.manifest['interval_s']} s"
+                f"bars of {interval_s} s, the model was trained on {self.manifest['interval_s']} s"
             )
-        features = make_features(bars, _table(self.manifest))[-1:]
-        if not np.isfinite(features).all():
-            raise BundleError(
-                f"the last bar has no features: {self.manifest['warmup_bars']} unbroken bars needed"
-            )
-        return self.runtime.predict(features)
+        row = self.latest.features(arrays)
+        if not np.isfinite(row).all():
+            raise BundleError(self.latest.complaint(arrays, row))
+        return self.runtime.predict(row)
 
 
 def write_bundle(
@@ -69,7 +77,7 @@ def write_bundle(
     symbol: str,
     runtime: Runtime,
     facts: Mapping[str, Any],
-    golden_bars: pd.DataFrame,
+    golden_bars: "pd.DataFrame",
 ) -> Path:
     """Write a bundle and return its folder `models_dir/symbol/version`.
 
@@ -162,31 +170,29 @@ def _version(manifest: Mapping[str, Any]) -> str:
     return f"v8-{sha256_bytes(canonical)[:12]}"
 
 
-def _table(manifest: Mapping[str, Any]) -> list[Feature]:
-    table = feature_table(manifest["interval_s"], manifest["exclude_families"])
-    names = manifest["model"]["scaler"]["names"]
-    if [f.name for f in table] != names:
+def _latest(facts: Mapping[str, Any], names: Sequence[str]) -> LatestFeatures:
+    table = feature_table(facts["interval_s"], facts["exclude_families"])
+    if [f.name for f in table] != list(names):
         raise BundleError("the bundle's features are not the ones this code computes")
-    return table
+    return LatestFeatures(table, facts["interval_s"])
 
 
 def _golden(
-    runtime: Runtime, facts: Mapping[str, Any], golden_bars: pd.DataFrame
+    runtime: Runtime, facts: Mapping[str, Any], golden_bars: "pd.DataFrame"
 ) -> dict[str, Any]:
-    table = feature_table(facts["interval_s"], facts["exclude_families"])
-    features = make_features(golden_bars, table)[-1:]
-    if not np.isfinite(features).all():
+    bars = bar_arrays(golden_bars)
+    row = _latest(facts, runtime.scaler.names).features(bars)
+    if not np.isfinite(row).all():
         raise BundleError("the golden bars do not end in a bar with features")
     return {
-        "epoch_s": epoch_seconds(golden_bars).tolist(),
-        **{column: golden_bars[column].tolist() for column in COLUMNS},
-        "probs": runtime.predict(features).probs[0].tolist(),
+        "epoch_s": bars.epoch_s.tolist(),
+        **{name: array.tolist() for name, array in zip(COLUMNS, bars, strict=False)},
+        "probs": runtime.predict(row).probs[0].tolist(),
     }
 
 
 def _check_golden(bundle: Bundle, golden: Mapping[str, Any], folder: Path) -> None:
-    gap = float(
-        np.abs(bundle.predict(bars_from(golden)).probs[0] - np.array(golden["probs"])).max()
-    )
+    bars = BarArrays(*(np.array(golden[name]) for name in (*COLUMNS, "epoch_s")))
+    gap = float(np.abs(bundle.predict(bars).probs[0] - np.array(golden["probs"])).max())
     if not gap <= GOLDEN_TOLERANCE:  # a NaN fails too
         raise BundleError(f"{folder}: the golden bars give other probabilities (off by {gap:.2g})")

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from v8lib.errors import CalibrationError, NoSkillError
 from v8lib.inversion import invert_focal, softmax
-from v8lib.metrics import log_loss
+
+if TYPE_CHECKING:  # production applies a calibration and fits none: numpy is enough
+    import pandas as pd
 
 Array = NDArray[np.float64]
 TEMPERATURE_BOUNDS = (0.05, 20.0)
@@ -103,6 +103,8 @@ def fit_temperature(
     >>> round(fit_temperature(3.0 * honest, labels), 1)
     3.0
     """
+    from scipy.optimize import brentq
+
     logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         raise CalibrationError(f"shapes disagree: logits {logits.shape}, labels {labels.shape}")
@@ -167,20 +169,23 @@ def fit_calibration(
 
 def apply_calibration(calibration: Calibration, raw_logits: NDArray[np.floating]) -> Array:
     """Return the final logits, shape (n_rows, 3), centred: softmax of them is the probability."""
-    if calibration.inverse_temperature == 0.0:
-        logits = np.broadcast_to(np.log(calibration.prior), np.shape(raw_logits)).copy()
-    else:
-        logits = calibration.inverse_temperature * inverted_logits(
-            raw_logits,
-            gamma=calibration.gamma,
-            smoothing=calibration.smoothing,
-            class_weights=calibration.class_weights,
-        )
+    learned = calibration.inverse_temperature * inverted_logits(
+        raw_logits,
+        gamma=calibration.gamma,
+        smoothing=calibration.smoothing,
+        class_weights=calibration.class_weights,
+    )
+    no_skill = np.equal(calibration.inverse_temperature, 0.0)
+    logits = np.where(no_skill, np.log(calibration.prior), learned)
     return logits - logits.mean(axis=1, keepdims=True)
 
 
-def temperature_curve(logits: Array, labels: NDArray[np.integer]) -> pd.DataFrame:
+def temperature_curve(logits: Array, labels: NDArray[np.integer]) -> "pd.DataFrame":
     """Return the log loss at each temperature of a grid: columns temperature, log_loss."""
+    import pandas as pd
+
+    from v8lib.metrics import log_loss
+
     temperatures = np.geomspace(0.25, 4.0, 41)
     losses = [log_loss(softmax(logits / t), labels) for t in temperatures]
     return pd.DataFrame({"temperature": temperatures, "log_loss": losses})

@@ -1,9 +1,12 @@
 """From probabilities to a decision: argmax, or offsets towards a third of the time each."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from v8lib.config import DecisionRule
+if TYPE_CHECKING:  # production decides without the parameters of a run
+    from v8lib.config import DecisionRule
 
 Array = NDArray[np.float64]
 MAX_SWEEPS = 200
@@ -13,7 +16,7 @@ TARGET = (1 / 3, 1 / 3, 1 / 3)
 CONTRASTS = np.array([[-0.5, 1.0, -0.5], [-1.0, 0.0, 1.0]])  # HOLD against a move, UP against DOWN
 
 
-def fit_offsets(probs: Array, *, rule: DecisionRule) -> Array:
+def fit_offsets(probs: Array, *, rule: "DecisionRule") -> Array:
     """Return what is added to ln(probability) before the largest class is taken, shape (3,).
 
     The offsets move the decision and never the probability. For ``argmax`` they are zero.

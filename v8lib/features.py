@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # production computes features from arrays and does without p
     import pandas as pd
 
 BLOCK_BARS = 16_384
+DIVISION = {"divide": "ignore", "invalid": "ignore"}  # formulas answer for their own zeros
 PADDING = 16  # columns a power of two apart would share a few lines of the cache
 
 
@@ -61,7 +62,7 @@ def reach_bars(table: Sequence[Feature]) -> int:
 
 
 def make_features(
-    bars: "pd.DataFrame", table: Sequence[Feature], *, block_bars: int = BLOCK_BARS
+    bars: "pd.DataFrame", table: Sequence[Feature], *, block_bars: int | None = None
 ) -> NDArray[np.float32]:
     """Return the features of every bar, shape (n_bars, n_features), float32, unscaled.
 
@@ -75,13 +76,14 @@ def make_features(
         Validated bars (see `bars.load_bars`), any period: nothing is fitted here.
     table : sequence of Feature
         From `feature_table`, for the same bar length.
-    block_bars : int
-        How many rows are computed at a time, so that what they need stays in the cache. It
-        changes the time and no bit of the result.
+    block_bars : int, optional
+        How many rows are computed at a time: by default as many as the cache holds. It changes
+        the time and no bit of the result.
     """
     arrays = bar_arrays(bars)
     warmup, reach = warmup_bars(table), reach_bars(table)
-    block_bars = max(block_bars, reach)  # or most of the work would be the bars before a block
+    # Blocks shorter than what stands before them would mostly compute that.
+    block_bars = block_bars or max(BLOCK_BARS, reach)
     out = np.empty((len(bars), len(table)), dtype=np.float32)
     scratch = np.empty((len(table), block_bars + PADDING), dtype=np.float32)
     for run in segment_slices(arrays.epoch_s, bar_seconds(bars)):
@@ -98,6 +100,6 @@ def make_features(
 
 def fill_columns(columns: NDArray[np.float32], table: Sequence[Feature], segment: Segment) -> None:
     """Write the features of a segment's last bars to `columns`, shape (n_features, ..., n)."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is met where it is known to occur
+    with np.errstate(**DIVISION):
         for column, feature in zip(columns, table, strict=True):
             column[...] = feature.function(segment)

@@ -1,7 +1,6 @@
 """What the market did over the horizon: DOWN, HOLD or UP, and where that cannot be said."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 import pandas as pd
@@ -9,22 +8,13 @@ from numpy.typing import NDArray
 
 from v8lib.bars import PRICES, bar_seconds, epoch_seconds
 from v8lib.config import LabelScheme
+from v8lib.label import CLASS_NAMES as CLASS_NAMES
+from v8lib.label import Label
 from v8lib.series import REFERENCE_MIN_BARS
 from v8lib.windows import Ladder, decayed_sum, segment_slices
 
 SIGMA_SPAN = 96  # bars, span of the EWMA volatility behind `vol_scaled` and `triple_barrier`
 MISSING = -1
-
-
-class Label(IntEnum):
-    """The three classes, in the column order of every probability array."""
-
-    DOWN = 0
-    HOLD = 1
-    UP = 2
-
-
-CLASS_NAMES = tuple(label.name for label in Label)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from v8lib.bar_arrays import BarArrays
 from v8lib.feature import Feature
+from v8lib.features import DIVISION
 from v8lib.history import NARROW_BARS, History
 from v8lib.series import Segment, ema_decay, ema_reach
 from v8lib.windows import Array
@@ -68,7 +69,7 @@ class Plan:
     def __init__(self, table: Sequence[Feature], reach_bars: int) -> None:
         ones = np.ones(reach_bars)
         listening = _Listening(History(BarArrays(*[ones] * 5, np.arange(reach_bars)), 1))
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(**DIVISION):
             for feature in table:
                 feature.function(listening)
         narrow = {w for w in listening.windows if w[1] <= NARROW_BARS}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from v8lib.bar_arrays import BarArrays
 from v8lib.errors import FeatureError
 from v8lib.feature import Feature
-from v8lib.features import fill_columns, reach_bars, warmup_bars
+from v8lib.features import DIVISION, reach_bars, warmup_bars
 from v8lib.history import History
 from v8lib.last_bar import LastBar, Plan
 
@@ -66,16 +66,15 @@ class LatestFeatures:
         tail = self._tail(bars)
         if tail.close.ndim == 1:
             return self._rows(tail, int(self.run_bars(tail.epoch_s)))
-        n_symbols = len(tail.close)
-        out = np.full((n_symbols, len(self.table)), np.nan, dtype=np.float32)
-        runs = np.broadcast_to(self.run_bars(tail.epoch_s), n_symbols)
+        out = np.empty((len(tail.close), len(self.table)), dtype=np.float32)
+        runs = self.run_bars(tail.epoch_s)
         for run in np.unique(runs).tolist():
             alike = np.flatnonzero(runs == run)
             for first in range(0, len(alike), SYMBOLS_AT_ONCE):
                 chosen = alike[first : first + SYMBOLS_AT_ONCE]
                 if chosen[-1] - chosen[0] == len(chosen) - 1:  # a slice copies nothing
                     chosen = slice(chosen[0], chosen[-1] + 1)
-                out[chosen] = self._rows(_of_symbols(tail, chosen), run)
+                out[chosen] = self._rows(BarArrays(*(array[chosen] for array in tail)), run)
         return out
 
     def run_bars(self, epoch_s: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -86,47 +85,41 @@ class LatestFeatures:
         epoch_s : int64 array of shape (n_bars,) or (n_symbols, n_bars)
             Bar open times.
         """
-        broken = np.diff(epoch_s) != self.interval_s
-        # The last break counts; without one all bars do.
-        steps = np.where(broken.any(axis=-1), broken[..., ::-1].argmax(axis=-1), broken.shape[-1])
-        return steps + 1
+        begins = np.ones(epoch_s.shape, dtype=np.bool_)  # whether a run begins at a bar
+        begins[..., 1:] = np.diff(epoch_s) != self.interval_s
+        return begins[..., ::-1].argmax(axis=-1) + 1
 
     def complaint(self, bars: BarArrays, row: NDArray[np.float32]) -> str:
         """Return in one line why the row of these bars, of one symbol, is not finite."""
         run, needed = int(self.run_bars(bars.epoch_s)), self.warmup_bars
         if run < needed:
             return f"the last bar has no features: {needed} unbroken bars needed, {run} there"
-        tail = bars.close[-min(run, self.reach_bars) :]
-        if (tail == tail[-1]).all():
-            return f"the last bar has no features: the price did not move in {len(tail)} bars"
+        tail = bars.at(slice(-min(run, self.reach_bars), None))
+        for name, values in zip(BarArrays._fields[:5], tail[:5], strict=True):
+            usable = np.isfinite(values) & (values >= 0.0 if name == "volume" else values > 0.0)
+            if not usable.all():
+                return f"column '{name}' holds {values[~usable][-1]} among the last bars"
+        if (tail.close == tail.close[-1]).all():
+            return f"the last bar has no features: the price did not move in {len(tail.close)} bars"
         broken = [
             name for name, value in zip(self.names, row, strict=True) if not np.isfinite(value)
         ]
         return f"the last bar has no value for {', '.join(broken)}"
 
     def _tail(self, bars: BarArrays) -> BarArrays:
-        shapes = {np.shape(array) for array in bars[:5]}
-        shape = np.shape(bars.close)
-        times = np.shape(bars.epoch_s)
-        if len(shapes) > 1 or len(shape) not in (1, 2) or times not in (shape, shape[-1:]):
-            raise FeatureError(
-                f"bars of shape (n_bars,) or (n_symbols, n_bars) needed, got "
-                f"{[np.shape(array) for array in bars]}"
-            )
+        shape, shapes = np.shape(bars.close), [np.shape(array) for array in bars]
+        one_shape = set(shapes[:5]) == {shape} and shapes[5] in (shape, shape[-1:])
+        if not one_shape or len(shape) not in (1, 2) or 0 in shape:
+            raise FeatureError(f"bars of (n_bars,) or (n_symbols, n_bars) needed, got {shapes}")
         prices = (np.asarray(array, dtype=np.float64) for array in bars[:5])
-        return BarArrays(*prices, np.asarray(bars.epoch_s)).at(slice(-self.reach_bars, None))
+        epoch_s = np.broadcast_to(bars.epoch_s, shape)
+        return BarArrays(*prices, epoch_s).at(slice(-self.reach_bars, None))
 
     def _rows(self, tail: BarArrays, run: int) -> NDArray[np.float32]:
         """Return the rows of symbols that all end in `run` unbroken bars."""
-        shape = (len(self.table), *tail.close.shape[:-1], 1)
-        columns = np.full(shape, np.nan, dtype=np.float32)
-        if run >= self.warmup_bars:
-            history = History(tail.at(slice(-run, None)), 1)
-            fill_columns(columns, self.table, LastBar(history, self._plan))
-        return np.moveaxis(columns[..., 0], 0, -1)
-
-
-def _of_symbols(bars: BarArrays, chosen: NDArray[np.int64] | slice) -> BarArrays:
-    """Return the bars of some symbols; times that all share stay as they are."""
-    epoch_s = bars.epoch_s if bars.epoch_s.ndim == 1 else bars.epoch_s[chosen]
-    return BarArrays(*(array[chosen] for array in bars[:5]), epoch_s)
+        if run < self.warmup_bars:
+            return np.full((*tail.close.shape[:-1], len(self.table)), np.nan, dtype=np.float32)
+        with np.errstate(**DIVISION):
+            segment = LastBar(History(tail.at(slice(-run, None)), 1), self._plan)
+            columns = [feature.function(segment) for feature in self.table]
+        return np.concatenate(columns, axis=-1).astype(np.float32)

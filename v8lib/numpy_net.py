@@ -41,7 +41,7 @@ class NumpyNet:
         BundleError
             If an array is missing.
         """
-        return self._through(scaled, self.normalization)
+        return through(self, scaled, self.normalization)
 
     def training_path_logits(self, scaled: NDArray[np.float32]) -> Array:
         """Return the scores through the norm that training went through as well.
@@ -51,37 +51,80 @@ class NumpyNet:
         a path that was trained.
         """
         path = "adaptive batch" if self.normalization == "adaptive" else self.normalization
-        return self._through(scaled, path)
-
-    def _through(self, scaled: NDArray[np.float32], path: str) -> Array:
-        x = np.asarray(scaled, dtype=np.float64)
-        for layer in range(N_HIDDEN):
-            x = self._linear(x, 4 * layer)
-            x = np.maximum(self._norm(x, 4 * layer + 1, path), 0.0)
-        return self._linear(x, 4 * N_HIDDEN)
+        return through(self, scaled, path)
 
     @cached_property
     def _doubles(self) -> dict[str, Array]:
         """The weights in float64, converted once."""
         return {name: np.asarray(w, dtype=np.float64) for name, w in self.weights.items()}
 
-    def _array(self, name: str) -> Array:
+    def array(self, name: str) -> Array:
+        """Return one of the weights in float64.
+
+        Raises
+        ------
+        BundleError
+            If there is none of that name.
+        """
         if name not in self._doubles:
             raise BundleError(f"the model has no '{name}'")
         return self._doubles[name]
 
-    def _linear(self, x: Array, layer: int) -> Array:
-        weight, bias = self._array(f"layers.{layer}.weight"), self._array(f"layers.{layer}.bias")
-        return x @ weight.T + bias
+    def product(self, x: Array, name: str) -> Array:
+        """Return rows times a weight matrix, shape (n_rows, n_out)."""
+        return x @ self.array(name).T
 
-    def _norm(self, x: Array, layer: int, path: str) -> Array:
-        inner = {"adaptive": ".layer", "adaptive batch": ".batch"}.get(path, "")
-        prefix = f"layers.{layer}{inner}"
-        if path in ("batch", "adaptive batch"):
-            mean = self._array(f"{prefix}.running_mean")
-            variance = self._array(f"{prefix}.running_var")
-        else:
-            mean = x.mean(axis=1, keepdims=True)
-            variance = x.var(axis=1, keepdims=True)
-        scaled = (x - mean) / np.sqrt(variance + NORM_EPSILON)
-        return scaled * self._array(f"{prefix}.weight") + self._array(f"{prefix}.bias")
+
+@dataclass(frozen=True)
+class NetPerRow:
+    """Several nets as one: row k of what goes in is for net k, and for no other.
+
+    Attributes
+    ----------
+    nets : tuple of NumpyNet
+        Nets of one shape and one normalization.
+    """
+
+    nets: tuple[NumpyNet, ...]
+
+    def raw_logits(self, scaled: NDArray[np.float32]) -> Array:
+        """Return each net's scores of its row, shape (n_nets, 3)."""
+        return through(self, scaled, self.nets[0].normalization)
+
+    def array(self, name: str) -> Array:
+        """Return one of the vectors of every net, shape (n_nets, n)."""
+        return np.stack([net.array(name) for net in self.nets])
+
+    def product(self, x: Array, name: str) -> Array:
+        """Return each row times its own net's weight matrix, shape (n_nets, n_out)."""
+        return np.stack([net.array(name) @ row for net, row in zip(self.nets, x, strict=True)])
+
+
+def through(net: NumpyNet | NetPerRow, scaled: NDArray[np.float32], path: str) -> Array:
+    """Return the scores of scaled features by way of one of the norms, shape (n_rows, 3)."""
+    x = np.asarray(scaled, dtype=np.float64)
+    for layer in range(N_HIDDEN):
+        x = _norm(net, _linear(net, x, 4 * layer), 4 * layer + 1, path)
+        np.maximum(x, 0.0, out=x)
+    return _linear(net, x, 4 * N_HIDDEN)
+
+
+def _linear(net: NumpyNet | NetPerRow, x: Array, layer: int) -> Array:
+    out = net.product(x, f"layers.{layer}.weight")
+    out += net.array(f"layers.{layer}.bias")
+    return out
+
+
+def _norm(net: NumpyNet | NetPerRow, x: Array, layer: int, path: str) -> Array:
+    inner = {"adaptive": ".layer", "adaptive batch": ".batch"}.get(path, "")
+    prefix = f"layers.{layer}{inner}"
+    if path in ("batch", "adaptive batch"):
+        centred = x - net.array(f"{prefix}.running_mean")
+        variance = net.array(f"{prefix}.running_var")
+    else:
+        centred = x - np.add.reduce(x, axis=1, keepdims=True) / x.shape[1]
+        variance = np.add.reduce(centred * centred, axis=1, keepdims=True) / x.shape[1]
+    centred /= np.sqrt(variance + NORM_EPSILON)
+    centred *= net.array(f"{prefix}.weight")
+    centred += net.array(f"{prefix}.bias")
+    return centred

@@ -15,7 +15,7 @@ from v8lib.calibration import (
 )
 from v8lib.decision import actionable, decide
 from v8lib.inversion import softmax
-from v8lib.labels import CLASS_NAMES
+from v8lib.label import CLASS_NAMES
 from v8lib.numpy_net import NumpyNet
 from v8lib.scaling import Scaler, apply_scaler, scaler_from, scaler_numbers
 
@@ -88,10 +88,15 @@ def averaged_logits(member_logits: Sequence[Array]) -> Array:
     """Return ln of the mean of the members' probabilities, centred, shape (n_rows, 3)."""
     if len(member_logits) == 1:
         return member_logits[0]
-    from scipy.special import log_softmax, logsumexp
-
-    logs = logsumexp([log_softmax(logits, axis=1) for logits in member_logits], axis=0)
+    stacked = np.stack(member_logits)  # (n_members, n_rows, 3)
+    stacked = stacked - _log_sum_exp(stacked, axis=2)
+    logs = _log_sum_exp(stacked, axis=0)[0]
     return logs - logs.mean(axis=1, keepdims=True)
+
+
+def _log_sum_exp(values: Array, axis: int) -> Array:
+    top = values.max(axis=axis, keepdims=True)
+    return top + np.log(np.exp(values - top).sum(axis=axis, keepdims=True))
 
 
 def joined(predictions: Sequence[Prediction]) -> Prediction:

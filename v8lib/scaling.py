@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from v8lib.errors import FeatureError
+
+if TYPE_CHECKING:  # production applies a scaler: numpy is enough
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,14 @@ def scaler_from(numbers: dict[str, Any]) -> Scaler:
 
 def normalization_table(
     names: Sequence[str], train_scaled: NDArray[np.float32], test_scaled: NDArray[np.float32]
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Return mean and standard deviation of every scaled feature on train and test.
 
     One row per feature, furthest mean on test first: a feature that has drifted since
     training stands on top.
     """
+    import pandas as pd
+
     table = pd.DataFrame(
         {
             "train mean": train_scaled.mean(axis=0, dtype=np.float64),

@@ -33,8 +33,7 @@ class Segment:
     """The last `n` bars of one unbroken run, with what several features share.
 
     Arrays have the shape (..., n), or (n,) where all symbols have the same. The formulas
-    divide by what may be zero: they are to be called through `features.fill_columns`, which
-    lets numpy do so without a warning.
+    divide by what may be zero, and are called under `np.errstate(**features.DIVISION)`.
 
     Parameters
     ----------

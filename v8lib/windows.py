@@ -71,7 +71,8 @@ def joined(newer: Array, older: Array, shift: int, combine: Callable[..., Array]
     n, first = newer.shape[-1], older.shape[-1] - newer.shape[-1] - shift
     alone = min(n, max(0, -first))  # values whose older part would lie before the start
     out = np.empty_like(newer)
-    out[..., :alone] = newer[..., :alone]
+    if alone:
+        out[..., :alone] = newer[..., :alone]
     combine(newer[..., alone:], older[..., first + alone : first + n], out=out[..., alone:])
     return out
 
