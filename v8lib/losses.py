@@ -89,7 +89,6 @@ def focal_loss_gradient(
         rest = (1.0 - probs).clamp_min_(REST_FLOOR)
         focus = rest**gamma
         bend = probs.mul(-gamma).mul_(focus).div_(rest).mul_(terms)
-        bend *= rest > REST_FLOOR  # the floor of the loss has no slope
         slope = (weights * focus).add_(bend)
         terms.mul_(focus)
     gradient = slope - probs * slope.sum(dim=1, keepdim=True)
