@@ -24,7 +24,7 @@ from v8lib.bar_arrays import BarArrays, bar_arrays
 from v8lib.errors import RunError
 from v8lib.market import simulate_market
 from v8lib.model import build_net, use_threads
-from v8lib.numpy_net import NumpyNet
+from v8lib.numpy_net import NetPerRow, NumpyNet
 from v8lib.runtime import Member
 from v8lib.scaling import apply_scaler
 from v8lib.seeds import stream
@@ -122,7 +122,7 @@ def make_net(kind: str, weights: Mapping[str, NDArray], model: Path) -> Net:
     Each call makes a net with memory of its own.
     """
     if kind == NUMPY:
-        return NumpyNet({n: w.copy() for n, w in weights.items()}, NORM).raw_logits
+        return own_net(weights).raw_logits
     if kind == ONNX:
         session = open_session(model)
         return lambda rows: session.run(None, {"features": rows})[0]
@@ -133,6 +133,21 @@ def make_net(kind: str, weights: Mapping[str, NDArray], model: Path) -> Net:
         return net(torch.from_numpy(rows)).numpy()
 
     return in_torch
+
+
+def own_net(weights: Mapping[str, NDArray]) -> NumpyNet:
+    """Return the net in numpy, with memory of its own."""
+    return NumpyNet({name: array.copy() for name, array in weights.items()}, NORM)
+
+
+def make_nets(kind: str, weights: Mapping[str, NDArray], model: Path, n: int) -> Net:
+    """Return `n` nets that take a row each: ours all at once, the peers one by one."""
+    if kind == NUMPY:
+        return NetPerRow(tuple(own_net(weights) for _ in range(n))).raw_logits
+    each = [make_net(kind, weights, model) for _ in range(n)]
+    return lambda rows: np.concatenate(
+        [net(row[None]) for net, row in zip(each, rows, strict=True)]
+    )
 
 
 def checked_nets(weights: Mapping[str, NDArray], model: Path) -> dict[str, Net]:
@@ -159,7 +174,7 @@ def _single(
     """Return what is done with one symbol's bars, one call at a time."""
     signal, features = ours.signaller(bundle), ours.latest_features(bundle)
     runtime = bundle.runtime
-    rows = [np.atleast_2d(features(tail)) for tail in tails[: max(1, len(tails) // 10)]]
+    rows = [np.atleast_2d(features(tail)) for tail in tails]
     scaled = [apply_scaler(runtime.scaler, row) for row in rows]
     works: Works = {
         SIGNAL: lambda _: percentiles(signal, tails),
@@ -182,25 +197,19 @@ def _many(
     chosen = [tails[k % len(tails)] for k in range(n_symbols)]
     prices = (np.stack(columns) for columns in zip(*(t[:5] for t in chosen), strict=True))
     stacked = BarArrays(*prices, tails[0].epoch_s)
-    bundles = [with_other_weights(bundle, k) for k in range(n_symbols)]
+    bundles = [with_own_weights(bundle) for _ in range(n_symbols)]
     rng = np.random.default_rng(1)
     rows = rng.standard_normal((BATCH_ROWS, len(bundle.runtime.scaler.names))).astype(np.float32)
     works: Works = {
         "own models": _clock(ours.many_signaller(bundles), stacked),
         "one model": _clock(ours.many_signaller([bundle] * n_symbols), stacked),
     }
-    several = [rows[k % BATCH_ROWS][None] for k in range(n_symbols)]
+    several = rows[np.arange(n_symbols) % BATCH_ROWS]
     for kind in KINDS:
-        one = make_net(kind, weights, model)
-        works[f"{BATCH_ROWS} rows, {kind}"] = _clock(one, rows)
-        each = [make_net(kind, weights, model) for _ in range(n_symbols)]
-        works[f"{n_symbols} models, {kind}"] = _clock(partial(_one_by_one, each), several)
+        works[f"{BATCH_ROWS} rows, {kind}"] = _clock(make_net(kind, weights, model), rows)
+        nets = make_nets(kind, weights, model, n_symbols)
+        works[f"{n_symbols} models, {kind}"] = _clock(nets, several)
     return works
-
-
-def _one_by_one(each: Sequence[Net], rows: Sequence[NDArray]) -> list[NDArray]:
-    """Return the scores of every model for a row of its own."""
-    return [net(row) for net, row in zip(each, rows, strict=True)]
 
 
 def _clock(work: Callable[[Any], Any], argument: Any) -> Callable[[int], float]:
@@ -216,18 +225,9 @@ def _clock(work: Callable[[Any], Any], argument: Any) -> Callable[[int], float]:
     return measured
 
 
-def with_other_weights(bundle: Any, number: int) -> Any:
-    """Return a bundle whose nets have arrays of their own, as another symbol's would."""
-    members = tuple(
-        Member(
-            NumpyNet(
-                {n: w * np.float32(1.0 + 1e-6 * number) for n, w in m.net.weights.items()},
-                m.net.normalization,
-            ),
-            m.calibration,
-        )
-        for m in bundle.runtime.members
-    )
+def with_own_weights(bundle: Any) -> Any:
+    """Return a bundle whose nets have memory of their own, as another symbol's would."""
+    members = tuple(Member(own_net(m.net.weights), m.calibration) for m in bundle.runtime.members)
     return replace(bundle, runtime=replace(bundle.runtime, members=members))
 
 

@@ -29,7 +29,7 @@ def comparisons(found: Found) -> list[Comparison]:
         what = f"net alone, {BATCH_ROWS:,} rows of one model"
         made.append(comparison(what, "s", *pair, higher_is_better=False))
         pair = [(n, many[f"{found['n_symbols']} models, {n}"]) for n in (NUMPY, peer)]
-        what = f"net alone, {found['n_symbols']:,} models, a row each, one after the other"
+        what = f"net alone, {found['n_symbols']:,} models, a row each"
         made.append(comparison(what, "s", *pair, higher_is_better=False))
         work = next(w for w, name in COLD_NETS.items() if name == peer)
         pair = [(NUMPY, cold["numpy_row"]), (peer, cold[work])]

@@ -47,38 +47,30 @@ def open_bundle(folder: str | Path) -> Any:
     return load_bundle(folder)
 
 
-def latest_features(bundle: Any) -> Callable[[BarArrays], NDArray]:
-    """Return what gives the last bar's features of tails, arrays of shape (..., n_bars)."""
-    from v8lib.features import feature_table
-    from v8lib.latest import LatestFeatures
-
-    manifest = bundle.manifest
-    table = feature_table(manifest["interval_s"], manifest["exclude_families"])
-    return LatestFeatures(table, manifest["interval_s"]).features
-
-
 def reach_bars(bundle: Any) -> int:
     """Return how many bars a signal looks back at, the current one included."""
-    return max(bundle.manifest["lookbacks"].values())
+    return bundle.latest.reach_bars
+
+
+def latest_features(bundle: Any) -> Callable[[BarArrays], NDArray]:
+    """Return what gives the last bar's features of tails, arrays of shape (..., n_bars)."""
+    return bundle.latest.features
 
 
 def signaller(bundle: Any) -> Callable[[BarArrays], NDArray]:
     """Return what gives the probabilities of the last bar of a tail, shape (3,)."""
-    features, runtime = latest_features(bundle), bundle.runtime
-    return lambda tail: runtime.predict(features(tail)).probs[0]
+    from v8lib.signals import make_signal
+
+    latest, runtime = bundle.latest, bundle.runtime
+    return lambda tail: make_signal(latest, runtime, tail).probs
 
 
 def many_signaller(bundles: Sequence[Any]) -> Callable[[BarArrays], NDArray]:
     """Return what gives the probabilities of many symbols' tails, (n, n_bars), shape (n, 3)."""
-    features = latest_features(bundles[0])
-    runtimes = [bundle.runtime for bundle in bundles]
+    from v8lib.signals import make_signals
 
-    def signals(tails: BarArrays) -> NDArray:
-        rows = features(tails)
-        parts = [runtime.predict(row) for runtime, row in zip(runtimes, rows, strict=True)]
-        return np.concatenate([part.probs for part in parts])
-
-    return signals
+    latest, runtimes = bundles[0].latest, [bundle.runtime for bundle in bundles]
+    return lambda tails: make_signals(latest, runtimes, tails).probs
 
 
 def read_tail(path: str | Path) -> BarArrays:
