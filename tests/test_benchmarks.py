@@ -25,6 +25,7 @@ from benchmarks import (
     processes,
     suite,
     suite_run,
+    training,
     training_report,
 )
 from benchmarks.training_data import Epoch, Run, TrainingData
@@ -270,6 +271,49 @@ def suite_found(**changed):
         for jobs in suite.JOBS
     }
     return {"symbols": ["BTC"], "runs": runs}
+
+
+def together(rate, losses):
+    return {"rows_per_second": rate, "log_loss": losses, "each": [[1.0]], "seconds": [1.0]}
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("rates", "gaps", "expected"),
+        [
+            ([22.0, 44.0], [0.0, -0.01], (True, True, True)),
+            ([21.9, 43.9], [0.01, 0.011], (False, False, True)),
+            ([30.0, 60.0], [0.01, -0.009], (True, True, True)),  # within two standard errors
+        ],
+    )
+    def test_training_is_judged_round_by_round(self, rates, gaps, expected):
+        own = training.alone_name("fp32", 2, 256)
+        found = {
+            "cores": 2,
+            "batch": 256,
+            "together": {
+                training.PLAIN: together([10.0, 20.0], [[0.5], [0.6]]),
+                training.at_once_name("fp32"): together(
+                    rates, [[base + gap] for base, gap in zip((0.5, 0.6), gaps, strict=True)]
+                ),
+            },
+            "alone": {own: {"rows_per_second": [45.0, 91.0]}},
+            "floor": {training.floor_name("fp32", 2): [100.0, 200.0]},
+        }
+        assert tuple(check.held for check in training_report.checks(found)) == expected
+
+    def test_features_and_memory_are_judged_at_the_largest_size(self):
+        small, large = str(features.LEAST_BARS), str(features.MOST_BARS)
+        entry = {"seconds": 0.25, "peak_bytes": 1.3e9}
+        found = {"features": {small: [entry], large: [entry | {"seconds": 2.4}]}}
+        found |= {"profile": "default", "runs": {large: entry | {"peak_bytes": 1.7e9}}}
+        checks = features.checks(found)
+        assert [check.held for check in checks] == [True, False, False, False]
+        assert [check.measured for check in checks] == ["2.4000", "1.3000", "9.60", "1.7000"]
+
+    def test_sizes_that_were_not_measured_are_not_judged(self):
+        found = {"features": {"8000": []}, "profile": "smoke", "runs": {"24000": {}}}
+        assert features.checks(found) == []
 
 
 class TestPage:
