@@ -209,6 +209,32 @@ def test_season_looks_at_the_same_time_yesterday(market_features, rows_by_hand, 
     assert column(market_features, "season_1")[t] == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.parametrize(("t", "days"), [(2_879, 1), (2_880, 2), (4_444, 2)])
+def test_the_season_s_mean_is_over_the_days_that_the_segment_has(
+    market_features, rows_by_hand, t, days
+):
+    """The first bar of a segment has no return, so two days need two days and one bar."""
+    _, returns, unit = rows_by_hand
+    starts = [t - d * 1_440 for d in range(1, days + 1)]
+    squares = [returns[k] ** 2 for then in starts for k in range(then + 1, then + 5)]
+    expected = math.log(math.sqrt(sum(squares) / len(squares)) / unit(t))
+    assert column(market_features, "season_mean")[t] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("t", ROWS)
+def test_the_distribution_of_returns_by_hand(market_features, rows_by_hand, t):
+    _, returns, _ = rows_by_hand
+    window, before = returns[t - 95 : t + 1], returns[t - 96 : t]
+    square = sum(r**2 for r in window) / 96
+    expected = {
+        "skewness_96": sum(r**3 for r in window) / 96 / square**1.5,
+        "autocorrelation_96": sum(a * b for a, b in zip(window, before, strict=True)) / 96 / square,
+        "tails_96": sum(map(abs, window)) / 96 / math.sqrt(square),
+    }
+    for name, value in expected.items():
+        assert column(market_features, name)[t] == pytest.approx(value, rel=1e-5, abs=1e-6)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_changed_future_does_not_move_the_past(market_features, other_future, name):
     before, after = column(market_features, name), column(other_future, name)

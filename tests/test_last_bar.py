@@ -25,6 +25,13 @@ def test_trees_give_the_bits_of_the_ladder_at_the_last_bar(a, asked):
         assert total.tobytes() == np.ascontiguousarray(whole[..., -1:]).tobytes()
 
 
+def test_bars_before_the_start_leave_the_sign_of_zero_as_it_is():
+    history = SimpleNamespace(close=np.zeros(3), a=np.full(3, -0.0))
+    (total,) = last_bar.Trees([("a", 6)]).totals(history).values()
+    assert np.signbit(total).all()
+    assert np.signbit(Ladder(history.a).window(6)[-1])
+
+
 @pytest.mark.parametrize("n_symbols", [1, 3])
 @pytest.mark.parametrize("n_bars", [1, 31, 32, 200, 2_000])
 @pytest.mark.parametrize("spans", [(), (3,), (3, 6, 12, 24, 26, 48, 96), (96, 3)])

@@ -18,7 +18,7 @@ def expected(runtimes, rows):
 
 def varied(made, k):
     """The model with its own scaler, offsets, calibration and confidence bar."""
-    scaler = replace(made.scaler, mean=made.scaler.mean + 0.1 * k, clip_sigma=8.0 - 0.5 * k)
+    scaler = replace(made.scaler, mean=made.scaler.mean + 0.1 * k, clip_sigma=8.0 - 3.5 * k)
     members = tuple(
         replace(
             m, calibration=replace(m.calibration, smoothing=0.1 - 0.02 * k, gamma=2.0 - 0.3 * k)
@@ -29,7 +29,7 @@ def varied(made, k):
         made,
         members=members,
         scaler=scaler,
-        offsets=made.offsets * (1.0 - k),
+        offsets=8.0 * np.roll(made.offsets, k),
         min_confidence=0.6 - 0.08 * k,
     )
 

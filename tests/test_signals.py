@@ -42,7 +42,12 @@ def arrays(market_bars):
 @pytest.fixture(scope="module")
 def models(make_runtime):
     made = make_runtime()
-    return [made, replace(made, min_confidence=0.999), make_runtime(seeds=(4, 5)), made]
+    return [
+        made,
+        replace(made, min_confidence=0.999),
+        make_runtime(seeds=(4, 5)),
+        make_runtime(seeds=(6,)),
+    ]
 
 
 def test_a_signal_is_what_the_model_says_of_the_last_row(

@@ -92,7 +92,7 @@ def make_features(
         for first in range(start, run.stop, block_bars):
             stop = min(first + block_bars, run.stop)
             n, oldest = stop - first, max(run.start, first + 1 - reach)
-            history = History(arrays.at(slice(oldest, stop)), n, oldest - run.start)
+            history = History(arrays.at(slice(oldest, stop)), n)
             fill_columns(scratch[:, :n], table, Segment(history, n))
             out[first:stop] = scratch[:, :n].T
     return out

@@ -22,12 +22,10 @@ class History:
         The run from its start, or from as far back as the columns look.
     n_last : int
         At how many of the last bars columns are wanted.
-    n_before : int
-        How many bars of the run stand before these.
     """
 
-    def __init__(self, bars: BarArrays, n_last: int, n_before: int = 0) -> None:
-        self.n_bars, self.n_before = bars.close.shape[-1], n_before
+    def __init__(self, bars: BarArrays, n_last: int) -> None:
+        self.n_bars = bars.close.shape[-1]
         self._n_recent = n_last + NARROW_BARS
         self.close, self.volume, self.epoch_s = np.log(bars.close), bars.volume, bars.epoch_s
         self.open, self.high, self.low = (np.log(self._recent(price)) for price in bars[:3])

@@ -86,8 +86,12 @@ class Segment:
 
     @cached_property
     def age(self) -> Array:
-        """How many bars the segment has up to each bar, itself included."""
-        last = self.history.n_before + self.history.n_bars
+        """How many bars the segment has up to each bar, itself included.
+
+        Where the history does not begin with the segment it is more; what depends on more bars
+        than its look-back names would not be a feature.
+        """
+        last = self.history.n_bars
         return np.arange(last - self.n + 1, last + 1, dtype=np.float64)
 
     def total(self, name: str, n_bars: int) -> Array:
