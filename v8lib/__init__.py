@@ -1,8 +1,8 @@
 """The method of the V8 suite: what a notebook imports, and nothing else.
 
 Modules are imported by name (``from v8lib import features, labels``), so that a
-notebook loads only what it uses; torch comes in with `model`, `losses` and
-`training` alone.
+notebook loads only what it uses; torch comes in with the net and its training
+alone.
 """
 
 import sys

@@ -84,15 +84,12 @@ def focal_loss_gradient(
     probs = log_probs.exp()
     weights = table.index_select(0, labels).div_(-len(labels))
     slope = weights
-    terms = weights * log_probs
     if gamma:
         rest = (1.0 - probs).clamp_min_(REST_FLOOR)
-        focus = rest**gamma
-        bend = probs.mul(-gamma).mul_(focus).div_(rest).mul_(terms)
-        slope = (weights * focus).add_(bend)
-        terms.mul_(focus)
-    gradient = slope - probs * slope.sum(dim=1, keepdim=True)
-    return terms.sum(), gradient
+        weights = weights * rest**gamma
+        slope = (probs / rest).mul_(log_probs).mul_(-gamma).add_(1.0).mul_(weights)
+    gradient = torch.addcmul(slope, probs, slope.sum(dim=1, keepdim=True), value=-1.0)
+    return torch.sum(weights * log_probs), gradient
 
 
 def balanced_class_weights(labels: NDArray[np.integer]) -> NDArray[np.float64]:
