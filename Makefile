@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) bootstrap.py
 
-.PHONY: run fetch check-bars test lab lint notebooks proof clean
+.PHONY: run fetch check-bars test lab lint notebooks proof bench clean
 
 run:  ## train and report BTC, ETH and SOL
 	$(BOOTSTRAP) run $(ARGS)
@@ -27,6 +27,9 @@ notebooks:  ## run the notebooks again with their smoke values and store the out
 
 proof:  ## the long proof, about an hour; writes docs/proof.md (ARGS="--data DIR" for real bars)
 	$(BOOTSTRAP) proof $(ARGS)
+
+bench:  ## speed beside others; writes benchmarks/RESULTS.md (ARGS="--part latency")
+	$(BOOTSTRAP) bench $(ARGS)
 
 clean:  ## remove what can be made again; data/, reports/ and models/ stay
 	$(PYTHON) bootstrap.py clean

@@ -1,6 +1,6 @@
 """Build .venv once and do one job in it; needs nothing but Python's standard library.
 
-    python bootstrap.py run|test|fetch|check-bars|lab|lint|notebooks|proof|clean [arguments]
+    python bootstrap.py run|test|fetch|check-bars|lab|lint|notebooks|proof|bench|clean [arguments]
 
 The environment comes from pyproject.toml (ranges) and constraints.txt (the exact set that was
 tested). A stamp of both files is left in .venv, so the second call starts at once. On Linux
@@ -27,6 +27,7 @@ EXTRAS = {
     "lint": ["feeds", "test"],
     "notebooks": ["feeds", "test"],
     "proof": [],
+    "bench": ["bench"],
 }
 REBUILT = (".pytest_cache", ".ruff_cache", ".hypothesis", "build", ".venv")
 
@@ -127,6 +128,11 @@ def proof(arguments: list[str]) -> None:
     call([PYTHON, "-m", "v8ops.proof", *arguments])
 
 
+def bench(arguments: list[str]) -> None:
+    """Measure the suite beside what people would use instead; write benchmarks/RESULTS.md."""
+    call([PYTHON, "-m", "benchmarks", *arguments])
+
+
 def clean() -> None:
     """Remove what can be made again."""
     for name in REBUILT:
@@ -149,6 +155,7 @@ def main(arguments: list[str]) -> None:
     install(EXTRAS[job])
     jobs = {"run": run, "test": test, "lab": lab, "lint": lint}
     jobs |= {"notebooks": notebooks, "proof": proof, "fetch": fetch, "check-bars": check_bars}
+    jobs |= {"bench": bench}
     jobs[job](arguments[1:])
 
 

@@ -1,0 +1,174 @@
+"""Measure the suite beside what people would use instead, and write RESULTS.md and .json.
+
+    python -m benchmarks [--part NAME ...] [--repeats N] [--quick]
+
+A part that is measured is stored in reports/benchmarks/ and the results are written from all
+that is there: a part can be measured again alone. Exit status: 0 every limit held, 1 a step
+failed, 2 bad arguments, 3 a limit was missed.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe_machine, others_busy, peer_versions
+from v8lib.errors import RunError, V8Error
+from v8lib.provenance import git_commit, library_sha256, package_versions
+from v8lib.scraps import to_plain
+from v8lib.storage import read_json, write_json
+
+FOLDER = Path(__file__).resolve().parent
+STORE, QUICK_STORE = (FOLDER.parent / "reports" / n for n in ("benchmarks", "benchmarks-quick"))
+PARTS = ("training", "suite", "features", "latency", "symbols")
+SYMBOLS = ("BTC", "ETH", "SOL")
+LISTEN_S, QUICK_LISTEN_S = 3.0, 0.3  # how long to look whether others use the machine
+
+
+def parameters_of(*, quick: bool) -> list[Any]:
+    """Return the parameters of the three symbols whose training is measured."""
+    from v8lib.config import merge_parameters
+
+    settings = [("market_bars", 9_000), ("epochs", 1)] if quick else []
+    folder = FOLDER.parent / "params"
+    return [
+        merge_parameters(
+            folder, profile="default", symbol=symbol, source="simulated", settings=settings
+        )
+        for symbol in SYMBOLS
+    ]
+
+
+def measure(part: str, *, quick: bool, repeats: int | None) -> Any:
+    """Return the measurements of a part."""
+    work: dict[str, Callable[[bool, int | None], Any]] = {
+        "training": measure_training,
+        "suite": measure_suite,
+        "features": measure_features,
+        "latency": measure_latency,
+        "symbols": measure_symbols,
+    }
+    return work[part](quick, repeats)
+
+
+def measure_training(quick: bool, repeats: int | None) -> Any:
+    """Return part training: five rounds."""
+    from benchmarks import training
+
+    return training.measure(parameters_of(quick=quick), repeats=repeats or (1 if quick else 5))
+
+
+def measure_suite(quick: bool, repeats: int | None) -> Any:
+    """Return part suite: three runs of each combination; quick is one of two symbols, smoke."""
+    from benchmarks import suite
+
+    if quick:
+        return suite.measure(repeats={"smoke": repeats or 1}, symbols=SYMBOLS[:2])
+    return suite.measure(repeats=dict.fromkeys(suite.PROFILES, repeats or 3))
+
+
+def measure_features(quick: bool, repeats: int | None) -> Any:
+    """Return part features: five processes per size, and a run at the ends."""
+    from benchmarks import features
+
+    if quick:
+        return features.measure(
+            (8_000, 16_000, 64_000), (24_000,), repeats=repeats or 1, profile="smoke"
+        )
+    ends = (features.LEAST_BARS, features.MOST_BARS)
+    sizes = (ends[0], 4 * ends[0], ends[1])
+    return features.measure(sizes, ends, repeats=repeats or 5, profile="default")
+
+
+def measure_latency(quick: bool, repeats: int | None) -> Any:
+    """Return part latency: five rounds of 2,000 signals, ten cold starts, 1,000 symbols."""
+    from benchmarks import latency
+
+    if quick:
+        sizes = {"n_signals": 30, "n_symbols": 20, "cold_repeats": 2}
+        return latency.measure(**sizes, repeats=repeats or 1)
+    sizes = {"n_signals": 2_000, "n_symbols": 1_000, "cold_repeats": 10}
+    return latency.measure(**sizes, repeats=repeats or 5)
+
+
+def measure_symbols(quick: bool, repeats: int | None) -> Any:
+    """Return part symbols: three runs of the small numbers, one of the large."""
+    from benchmarks import symbols
+
+    if quick:
+        return symbols.measure({1: 1, 2: 1}, profile="smoke")
+    few = repeats or 3
+    return symbols.measure({3: few, 12: few, 48: 1}, profile="smoke")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the command line as a namespace."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS, help="default: all")
+    parser.add_argument("--repeats", type=int, metavar="N", help="rounds, in place of each part's")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, kept and written apart from the others"
+    )
+    options = parser.parse_args(arguments)
+    if options.repeats is not None and options.repeats < 1:
+        parser.error(f"--repeats {options.repeats}: at least 1")
+    return options
+
+
+def say(text: str) -> None:
+    """Print one line."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure the parts, write the results, and say which limits held."""
+    from benchmarks import page
+
+    store = QUICK_STORE if options.quick else STORE
+    listen_s = QUICK_LISTEN_S if options.quick else LISTEN_S
+    for part in options.part:
+        say(f"{part}: measuring")
+        origin = {  # before, not after: the code may be edited while it is measured
+            "git_commit": git_commit(),
+            "library_sha256": library_sha256(),
+            "versions": package_versions() | peer_versions(),
+            "machine": describe_machine(),
+            "quick": options.quick,
+        }
+        before, began = others_busy(listen_s), time.perf_counter()
+        found = to_plain(measure(part, quick=options.quick, repeats=options.repeats))
+        origin["seconds"] = time.perf_counter() - began
+        origin["others_busy"] = [before, others_busy(listen_s)]
+        write_json(store / f"{part}.json", origin | {"found": found})
+        say(f"{part}: {origin['seconds']:.0f} s")
+    stored = {p: read_json(store / f"{p}.json") for p in PARTS if (store / f"{p}.json").is_file()}
+    written = page.write_results(QUICK_STORE if options.quick else FOLDER, stored)
+    missed = 0
+    for check in page.limits(stored):
+        missed += not check.held
+        word = "held  " if check.held else "MISSED"
+        say(f"  {word} {check.name}: {check.measured} ({check.limit})")
+    say(f"written: {written.relative_to(FOLDER.parent)}")
+    return 3 if missed and not options.quick else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, run, and turn an expected error into one line."""
+    options = parse(arguments)
+    try:
+        if sys.platform != "linux":
+            raise RunError("memory and CPU time of processes are read as Linux gives them")
+        return run(options)
+    except V8Error as error:
+        sys.stderr.write(f"benchmarks: {error}\n")
+        return 1
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"benchmarks: {error.name} is not installed: make bench installs it\n")
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

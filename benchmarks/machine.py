@@ -1,0 +1,53 @@
+"""What the figures were measured on, without names of hosts or places."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PEERS = ("lightgbm", "onnxruntime", "skorch", "papermill", "ipykernel")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return CPU model, cores, memory, operating system and Python, as JSON values."""
+    flags = _cpu_field("flags").split()
+    return {
+        "cpu": _cpu_field("model name") or platform.processor() or platform.machine(),
+        "cores": available_cores(),
+        "instruction sets": [
+            f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags
+        ],
+        "memory_bytes": psutil.virtual_memory().total,
+        "os": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def peer_versions() -> dict[str, str]:
+    """Return the versions of what is measured against, of those that are installed."""
+    found = {}
+    for name in PEERS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def others_busy(seconds: float) -> float:
+    """Return the share of the cores in use while this process only waits for `seconds`."""
+    return psutil.cpu_percent(interval=seconds) / 100.0
+
+
+def _cpu_field(name: str) -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

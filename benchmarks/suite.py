@@ -1,0 +1,148 @@
+"""Part suite: a whole run by profile, engine and jobs, and what its time goes to."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.cells import IMPORTS, RENDERING, SHOWN, WORK
+from benchmarks.figures import Comparison, comparison, rounds
+from benchmarks.suite_run import run_suite, work_share
+from benchmarks.words import megabytes, with_range
+from v8ops.proof.checks import Check, at_least, at_most, true
+from v8ops.proof.page import table
+
+Found = Mapping[str, Any]
+SYMBOLS = ("BTC", "ETH", "SOL")
+PROFILES, ENGINES, JOBS = ("smoke", "default"), ("papermill", "fork"), (1, 2)
+JUDGED = ("fork", 2)  # what a run takes by itself on two cores of Linux without CUDA
+MOST_SECONDS = {"smoke": 15.0, "default": 75.0}
+LEAST_WORK_SHARE = 0.7
+
+
+def measure(*, repeats: Mapping[str, int], symbols: Sequence[str] = SYMBOLS) -> dict[str, Any]:
+    """Return the figures of every profile, engine and number of jobs.
+
+    Parameters
+    ----------
+    repeats : mapping of profile to int
+        Runs of each combination; profiles with 0 are left out.
+    symbols : sequence of str
+        Whose models are made.
+    """
+    found = {}
+    for profile in (p for p in PROFILES if repeats.get(p)):
+        works = {
+            f"{profile}, {engine}, jobs {jobs}": _worker(profile, engine, jobs, symbols)
+            for engine in ENGINES
+            for jobs in JOBS
+        }
+        found |= rounds(works, repeats[profile])
+    return {"symbols": list(symbols), "runs": found}
+
+
+def _worker(profile: str, engine: str, jobs: int, symbols: Sequence[str]) -> Any:
+    def work(_: int) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="v8-bench-") as folder:
+            return run_suite(
+                Path(folder), "run", profile=profile, symbols=symbols, engine=engine, jobs=jobs
+            )
+
+    return work
+
+
+def _name(profile: str, engine: str = JUDGED[0], jobs: int = JUDGED[1]) -> str:
+    return f"{profile}, {engine}, jobs {jobs}"
+
+
+def _seconds(found: Found, name: str) -> list[float]:
+    return [run["seconds"] for run in found["runs"][name]]
+
+
+def _profiles(found: Found) -> list[str]:
+    return [profile for profile in PROFILES if _name(profile) in found["runs"]]
+
+
+def differing_scraps(found: Found, profile: str) -> list[str]:
+    """Return the scraps that are not the same in all runs with the same number of jobs."""
+    differing = set()
+    for jobs in JOBS:
+        runs = [run for e in ENGINES for run in found["runs"][_name(profile, e, jobs)]]
+        names = {name for run in runs for name in run["scraps"]}
+        differing |= {n for n in names if len({run["scraps"].get(n) for run in runs}) > 1}
+    return sorted(differing)
+
+
+def comparisons(found: Found) -> list[Comparison]:
+    """Return the forked kernels beside papermill's own, and two jobs beside one."""
+    made = []
+    for profile in _profiles(found):
+        for engine, jobs in (("papermill", 2), ("fork", 1)):
+            pair = [(n, _seconds(found, n)) for n in (_name(profile), _name(profile, engine, jobs))]
+            what = f"a whole {profile} run of {len(found['symbols'])} symbols"
+            made.append(comparison(what, "s", *pair, higher_is_better=False))
+    return made
+
+
+def checks(found: Found) -> list[Check]:
+    """Return the issue's limits on whole runs."""
+    made = []
+    for profile in _profiles(found):
+        seconds = median(_seconds(found, _name(profile)))
+        title = f"{profile} run of {len(found['symbols'])} symbols, seconds"
+        made.append(at_most(title, seconds, MOST_SECONDS[profile], ".1f"))
+        differing = differing_scraps(found, profile)
+        count = len(found["runs"][_name(profile)][0]["scraps"])
+        measured = f"{count - len(differing)} of {count} scraps"
+        made.append(true(f"{profile}: both engines identical", measured, "all", not differing))
+    if "default" in _profiles(found):
+        share = median(work_share(run["cpu"]) for run in found["runs"][_name("default")])
+        title = "default run, share of CPU time in features, training and statistics"
+        made.append(at_least(title, share, LEAST_WORK_SHARE))
+    return made
+
+
+def tables(found: Found) -> str:
+    """Return the part's tables in Markdown."""
+    runs = found["runs"]
+    groups = (IMPORTS, *WORK, SHOWN, RENDERING)
+    head = ("run", "repeats", "wall s", "peak memory", *groups)
+    rows = [
+        (
+            name,
+            str(len(entries)),
+            with_range([run["seconds"] for run in entries], ".1f"),
+            megabytes(median(run["peak_bytes"] for run in entries)),
+            *(_median_of(entries, "wall", group) for group in groups),
+        )
+        for name, entries in runs.items()
+    ]
+    cpu_groups = sorted({g for entries in runs.values() for run in entries for g in run["cpu"]})
+    cpu_groups = [*WORK, *(g for g in cpu_groups if g not in WORK)]
+    cpu_rows = [
+        (
+            name,
+            with_range([sum(run["cpu"].values()) for run in entries], ".1f"),
+            f"{median(work_share(run['cpu']) for run in entries):.1%}",
+            *(_median_of(entries, "cpu", group) for group in cpu_groups),
+        )
+        for name, entries in runs.items()
+    ]
+    return "\n\n".join(
+        [
+            f"{', '.join(found['symbols'])}, simulated market. Seconds by group are sums over the "
+            "symbols, so with two jobs they add up to more than the wall time. "
+            "Rendering holds the end of the kernel, and leaves out notebook 05.",
+            table(head, rows),
+            "CPU seconds. Each cell's are those of its kernel, read by an event before and after "
+            "the cell. A cell that shows a figure or a table counts as such, also where it "
+            "computes what it shows. The other processes are read four times a second while they "
+            "live. *Work* is the share of features, training, calibration and diagnostics.",
+            table(("run", "CPU s", "work", *cpu_groups), cpu_rows),
+        ]
+    )
+
+
+def _median_of(entries: Sequence[Found], kind: str, group: str) -> str:
+    return f"{median(run[kind].get(group, 0.0) for run in entries):.1f}"
