@@ -62,16 +62,49 @@ def test_every_row_is_drawn_equally_often_whatever_the_runs():
     assert np.abs(counts - reps).max() < 5.0 * np.sqrt(20.0 * reps)
 
 
-def test_one_run_gives_the_draws_of_the_library():
-    rows = np.arange(100)
-    expected = [
-        index
-        for (index,), _ in StationaryBootstrap(7.0, rows, seed=np.random.default_rng(5)).bootstrap(
-            3
-        )
-    ]
-    for runs in (None, [100]):
-        np.testing.assert_array_equal(drawn(100, 7.0, runs=runs, reps=3, seed=5), expected)
+@settings(max_examples=80)
+@given(
+    runs=st.lists(st.integers(1, 40), min_size=1, max_size=8),
+    length=st.floats(1.0, 60.0),
+    seed=st.integers(0, 10_000),
+)
+def test_sums_are_those_over_the_rows_of_the_same_draws(runs, length, seed):
+    n_rows = sum(runs)
+    values = np.random.default_rng(seed).standard_normal((n_rows, 3))
+    values[:, 2] = 1.0
+    expected = [values[rows].sum(axis=0) for rows in drawn(n_rows, length, runs=runs, reps=7)]
+    found = blocks.resampled_sums(values, length, reps=7, rng=np.random.default_rng(0), runs=runs)
+    np.testing.assert_allclose(found, expected, atol=1e-11)
+    assert (found[:, 2] == n_rows).all()
+
+
+def test_a_column_that_no_block_met_sums_to_exactly_zero():
+    values = np.zeros((100, 2))
+    values[40, 0], values[:, 1] = 0.1, 0.1
+    runs = [30, 30, 40]
+    rows = drawn(100, 10.0, runs=runs, reps=400)
+    found = blocks.resampled_sums(values, 10.0, reps=400, rng=np.random.default_rng(0), runs=runs)
+    missed = np.array([40 not in draw for draw in rows])
+    assert 0 < missed.sum() < 400
+    np.testing.assert_array_equal(found[:, 0] == 0.0, missed)
+
+
+def test_many_draws_come_in_parts_that_do_not_repeat():
+    values = np.random.default_rng(1).standard_normal((500, 1))
+    reps = 3 * blocks.BLOCKS_AT_A_TIME // 500
+    found = blocks.resampled_sums(values, 1.5, reps=reps, rng=np.random.default_rng(0))
+    assert found.shape == (reps, 1)
+    assert len(np.unique(found)) == reps
+
+
+def test_one_run_gives_the_spread_of_the_library():
+    noise = np.random.default_rng(1).standard_normal(4_000)
+    values = np.convolve(noise, np.ones(8) / 8.0, mode="same")
+    library = StationaryBootstrap(25.0, values, seed=np.random.default_rng(2))
+    theirs = np.std([part.mean() for (part,), _ in library.bootstrap(1_500)])
+    ours = np.std([values[rows].mean() for rows in drawn(4_000, 25.0, reps=1_500)])
+    # A standard deviation of 1,500 draws is known to 2 %: 3 % between two of them.
+    assert ours == pytest.approx(theirs, rel=0.09)
 
 
 def test_many_runs_give_the_spread_of_the_library_where_gaps_mean_nothing():

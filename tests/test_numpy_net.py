@@ -77,3 +77,12 @@ def test_inference_needs_no_batch_norm_and_only_the_training_path_asks_for_it(pa
     assert np.isfinite(net.raw_logits(scaled)).all()
     with pytest.raises(BundleError, match=r"layers\.1\.batch\.running_mean"):
         net.training_path_logits(scaled)
+
+
+@pytest.mark.parametrize("path", ["raw_logits", "training_path_logits"])
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 64])
+def test_many_rows_go_through_in_parts(pair, scaled, path, rows, monkeypatch):
+    whole = getattr(pair("adaptive")[0], path)(scaled[:rows])
+    monkeypatch.setattr(numpy_net, "ROWS_AT_A_TIME", 8)
+    parts = getattr(pair("adaptive")[0], path)(scaled[:rows])
+    np.testing.assert_allclose(parts, whole, rtol=0.0, atol=1e-12)

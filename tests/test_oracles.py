@@ -135,10 +135,12 @@ def test_arch_gives_the_same_percentile_interval_of_a_skill(seed):
     own, reference = losses()
     length = intervals.block_length(own - reference, 4)
     bootstrap = StationaryBootstrap(length, own, reference, seed=np.random.default_rng(seed))
-    low, high = bootstrap.conf_int(skill, reps=400, method="percentile", size=0.95)[:, 0]
-    found = ours(own, reference, reps=400, seed=seed)
+    draws = np.array([skill(*parts) for parts, _ in bootstrap.bootstrap(3_000)])
+    low, high = np.percentile(draws, [2.5, 97.5])
+    found = ours(own, reference, reps=3_000, seed=seed)
     assert found.value == pytest.approx(skill(own, reference), abs=1e-15)
-    assert found.ci == pytest.approx([low, high], abs=1e-12)
+    # The 2.5 % quantile of 3,000 draws has a standard error of 0.05 deviations: 0.07 between two.
+    assert found.ci == pytest.approx([low, high], abs=0.21 * draws.std())
 
 
 def test_a_bootstrap_written_out_again_is_as_wide():

@@ -99,3 +99,15 @@ def test_each_run_of_bars_has_a_warm_up_of_its_own(market_bars, table, names):
     made = features.make_features(gap, table)
     assert np.isnan(made[3_000]).all()
     assert counted(gap, table, names, made) == {}
+
+
+def test_rows_that_follow_each_other_are_a_view(market_bars, market_features, market_labels):
+    made = rows.make_rows(
+        market_bars, market_features, market_labels, np.empty((len(market_bars), 0))
+    )
+    assert np.shares_memory(made.features, market_features), "no gap: all usable rows in a row"
+    part = made.at(made.position[10:90])
+    assert np.shares_memory(part.features, made.features)
+    picked = made.at(made.position[10:90:2])
+    assert not np.shares_memory(picked.features, made.features)
+    np.testing.assert_array_equal(picked.features, part.features[::2])

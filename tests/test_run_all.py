@@ -12,6 +12,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+import scrapbook
 from bs4 import BeautifulSoup
 
 from tests.runs import PROJECT, SMOKE, bars, command, run_all, summary, without_times
@@ -87,6 +88,19 @@ def test_the_same_parameters_give_the_same_summary_with_either_engine(smoke_run,
         json.dumps(without_times(summary(d))) for d in (smoke_run[0], tmp_path / "two")
     )
     assert first == second
+    names = sorted(
+        path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*.ipynb")
+    )
+    assert len(names) == len(SYMBOLS) * len(SYMBOL_STEPS) + 1
+    for name in names:
+        ours, theirs = (scraps(run / name) for run in (smoke_run[0], tmp_path / "two"))
+        assert ours, name
+        assert ours == theirs, name
+
+
+def scraps(path):
+    """Return everything a notebook recorded, without times and paths."""
+    return without_times(dict(scrapbook.read_notebook(str(path)).scraps.data_dict))
 
 
 def test_the_pipeline_in_memory_gives_the_numbers_of_the_notebooks(smoke_run):

@@ -68,3 +68,27 @@ def test_another_number_of_columns_is_refused():
     scaler = fit([[1.0, 10.0], [2.0, 30.0]])
     with pytest.raises(FeatureError, match="3 feature columns, the scaler was fitted on 2"):
         scaling.apply_scaler(scaler, np.ones((4, 3), dtype=np.float32))
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 8, 9, 40])
+def test_parts_change_no_bit_of_what_is_scaled_and_nothing_of_the_moments(n_rows, monkeypatch):
+    values = (5.0 + 3.0 * np.random.default_rng(n_rows).standard_normal((n_rows, 4))).astype("f4")
+    scaler = scaling.Scaler(tuple("abcd"), np.full(4, 4.9), np.full(4, 2.7), 1.5)
+    whole = scaling.apply_scaler(scaler, values)
+    monkeypatch.setattr(scaling, "ROWS_AT_A_TIME", 8)
+    np.testing.assert_array_equal(scaling.apply_scaler(scaler, values), whole)
+    mean, std = scaling.column_moments(values)
+    np.testing.assert_allclose(mean, values.mean(axis=0, dtype=np.float64), rtol=1e-13)
+    np.testing.assert_allclose(std, values.std(axis=0, dtype=np.float64), rtol=1e-12, atol=1e-13)
+    if n_rows > 1:
+        fitted = scaling.fit_scaler(values, "abcd", clip_sigma=1.0)
+        np.testing.assert_allclose(fitted.mean, mean, rtol=1e-12)
+        np.testing.assert_allclose(fitted.scale, std, rtol=1e-12)
+
+
+def test_the_drift_table_is_the_normalization_table_of_scaled_rows(scaler, market_features, split):
+    train, test = market_features[split.train], market_features[split.test]
+    expected = scaling.normalization_table(
+        scaler.names, *(scaling.apply_scaler(scaler, part) for part in (train, test))
+    )
+    assert scaling.drift_table(scaler, train, test).equals(expected)

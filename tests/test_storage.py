@@ -113,3 +113,20 @@ def test_hashes_are_sha256(tmp_path):
     (tmp_path / "x").write_bytes(content)
     expected = hashlib.sha256(content).hexdigest()
     assert storage.sha256_bytes(content) == storage.sha256_file(tmp_path / "x") == expected
+
+
+def test_release_leaves_an_array_that_is_in_no_file_as_it_is():
+    array = np.arange(5.0)
+    storage.release(array)
+    storage.release(array[1:])
+    np.testing.assert_array_equal(array, np.arange(5.0))
+
+
+def test_an_array_of_objects_is_neither_written_nor_read(tmp_path):
+    path = tmp_path / "a.npy"
+    with pytest.raises(ValueError, match="pickle"):
+        storage.write_array(path, np.array([object()]))
+    assert list(tmp_path.iterdir()) == []
+    np.save(path, np.array([{}]), allow_pickle=True)
+    with pytest.raises(StoreError, match=r"a\.npy is not a whole npy file"):
+        storage.map_array(path)

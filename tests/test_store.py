@@ -148,6 +148,30 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, name):
         store.load_splits(tmp_path, "BTC", ["test"])
 
 
+def test_damaged_or_missing_features_are_refused_by_name(tmp_path):
+    path = store.save_rows(tmp_path, "BTC", example_rows(), FOLDS) / "features.npy"
+    whole = path.read_bytes()
+    storage.write_bytes(path, whole[:-3])
+    with pytest.raises(StoreError, match=r"features\.npy is not a whole npy file"):
+        store.load_rows(tmp_path, "BTC")
+    storage.write_array(path, np.zeros((19, 2), np.float32))
+    with pytest.raises(StoreError, match=r"19 rows of features, 20 of labels: run 01_prepare"):
+        store.load_rows(tmp_path, "BTC")
+    path.unlink()
+    with pytest.raises(StoreError, match=r"features\.npy does not exist: run 01_prepare_data"):
+        store.load_rows(tmp_path, "BTC")
+
+
+def test_stored_features_stay_in_their_file_and_cannot_be_written_to(tmp_path):
+    store.save_rows(tmp_path, "BTC", example_rows(), FOLDS)
+    rows = store.load_rows(tmp_path, "BTC")
+    before = rows.features.tobytes()
+    with pytest.raises(ValueError, match="read-only"):
+        rows.features[0, 0] = 1.0
+    storage.release(rows.features[3:7])
+    assert rows.features.tobytes() == before
+
+
 def test_bars_of_a_run_come_back_with_their_gaps(tmp_path, market_bars):
     saved = market_bars.iloc[:40].drop(market_bars.index[17])
     store.save_bars(tmp_path, "BTC", saved)

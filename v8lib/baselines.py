@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgWarning
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -79,7 +80,7 @@ def fit_baselines(
     fits: dict[str, Fit] = {
         "climatology": lambda s: np.tile(climatology(s.train[1]), (len(s.test_features), 1)),
         "volatility_only": lambda s: _logistic(s, is_volatility),
-        "logistic": lambda s: _logistic(s, np.ones(len(columns), dtype=bool)),
+        "logistic": _logistic,
         "gradient_boosting": lambda s: calibrated(histogram_trees, s, seed),
     }
     if with_lightgbm:
@@ -89,12 +90,10 @@ def fit_baselines(
 
 def fit_linear(folds: Sequence[Splits]) -> Array:
     """Return the test probabilities of a logistic regression on all features, (n_test, 3)."""
-    return np.concatenate(
-        [_logistic(s, np.ones(s.test_features.shape[1], dtype=bool)) for s in folds]
-    )
+    return np.concatenate([_logistic(s) for s in folds])
 
 
-def _logistic(splits: Splits, columns: NDArray[np.bool_]) -> Array:
+def _logistic(splits: Splits, columns: NDArray[np.bool_] | slice = slice(None)) -> Array:
     features, labels = splits.train
     log_probs = linear_log_probs(features[:, columns], labels)
     return at_temperature(
@@ -114,9 +113,14 @@ def linear_log_probs(features: NDArray[np.float32], labels: NDArray[np.integer])
         Scaled features (n_rows, n_features) and labels (n_rows,) of train, with every class.
     """
     with warnings.catch_warnings():
-        # Features on a broken scale do not converge. The fit is then judged as it is.
+        # Features on a broken scale do not converge, or their Hessian cannot be inverted and the
+        # solver goes on with L-BFGS. The fit is then judged as it is.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(C=LOGISTIC_C, max_iter=500).fit(features, labels)
+        warnings.simplefilter("ignore", LinAlgWarning)
+        # Newton's method: far more rows than columns, and here a few steps where L-BFGS takes a
+        # hundred and stops further from the optimum.
+        model = LogisticRegression(C=LOGISTIC_C, solver="newton-cholesky", max_iter=500)
+        model.fit(features, labels)
     return lambda rows: np.log(np.maximum(model.predict_proba(rows), FLOOR))
 
 

@@ -1,9 +1,12 @@
-"""Rows drawn in blocks of neighbours, never across a gap: the draws behind every interval.
+"""Draws in blocks of neighbouring rows, never across a gap: what stands behind every interval.
 
 The stationary bootstrap (Politis and Romano 1994) draws blocks of geometric length from random
 starts and goes round the end of the series. With gaps in the series the same is done inside each
 unbroken run: rows on both sides of a gap are no neighbours, and a block that joined them would
 take one market state for the next.
+
+Every score with an interval is made of sums over rows, and the sum over a block is a difference
+of two running sums. So a draw costs as many steps as it has blocks, not as many as it has rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +16,9 @@ from numpy.typing import NDArray
 
 from v8lib.errors import ParameterError
 
+Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
+BLOCKS_AT_A_TIME = 1 << 16  # of as many draws as that makes
 
 
 def resampled_rows(
@@ -42,33 +47,87 @@ def resampled_rows(
     ParameterError
         If the runs do not add up to the rows.
     """
-    runs = [n_rows] if runs is None else runs
-    if sum(runs) != n_rows or min(runs) < 1:
-        raise ParameterError(f"runs of {sum(runs)} rows do not make up a series of {n_rows}")
-    if len(runs) > 1:
-        sizes = np.asarray(runs)
-        for _ in range(reps):
-            yield _blocks_inside(sizes, n_rows, length, rng)
-        return
-    # Imported here: arch takes a second, which who only wants a gate's limits need not wait for.
-    from arch.bootstrap import StationaryBootstrap
-
-    bootstrap = StationaryBootstrap(length, np.arange(n_rows), seed=rng)
-    for (rows,), _ in bootstrap.bootstrap(reps):
-        yield rows
+    sizes = _checked(runs, n_rows)
+    for starts, lengths in _blocks(n_rows, length, reps, rng):
+        for start, size in zip(starts, lengths, strict=True):
+            block = np.repeat(np.arange(len(size)), size)  # of each drawn row
+            within = np.arange(n_rows) - (np.cumsum(size) - size)[block]
+            first, long = _run_of(start, sizes)
+            yield first[block] + ((start - first)[block] + within) % long[block]
 
 
-def _blocks_inside(runs: Rows, n_rows: int, length: float, rng: np.random.Generator) -> Rows:
-    """Return one draw: blocks that go round the end of the run they start in."""
-    starts, sizes = [], []
-    while sum(int(part.sum()) for part in sizes) < n_rows:
-        n_blocks = int(n_rows / length) + 16
-        starts.append(rng.integers(n_rows, size=n_blocks))
-        sizes.append(rng.geometric(1.0 / length, size=n_blocks))
-    start, size = np.concatenate(starts), np.concatenate(sizes)
-    ends = np.cumsum(size)
-    block = np.searchsorted(ends, np.arange(n_rows), side="right")  # of each drawn row
-    within = np.arange(n_rows) - (ends - size)[block]
-    run = np.searchsorted(np.cumsum(runs), start, side="right")  # of each block
-    first, long = (np.cumsum(runs) - runs)[run][block], runs[run][block]
-    return first + (start[block] - first + within) % long
+def resampled_sums(
+    values: Array,
+    length: float,
+    *,
+    reps: int,
+    rng: np.random.Generator,
+    runs: Sequence[int] | None = None,
+) -> Array:
+    """Return the column sums over the rows of each draw, shape (reps, n_columns).
+
+    The same draws as `resampled_rows` gives with a generator in the same state, without
+    looking at every row of every draw.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_columns)
+        One row per bar, in order of time.
+    length, reps, rng, runs
+        As in `resampled_rows`.
+
+    Raises
+    ------
+    ParameterError
+        If the runs do not add up to the rows.
+    """
+    n_rows, n_columns = values.shape
+    sizes = _checked(runs, n_rows)
+    before = np.zeros((n_rows + 1, n_columns))  # sums of all rows before each
+    np.cumsum(values, axis=0, out=before[1:])
+    sums = []
+    for starts, lengths in _blocks(n_rows, length, reps, rng):
+        first, long = _run_of(starts, sizes)
+        end = starts - first + lengths
+        drawn = before[first + end % long] - before[starts]
+        rounds = end // long  # times the block went round the end of its run
+        if rounds.any():
+            drawn += rounds[..., None] * (before[first + long] - before[first])
+        sums.append(np.where((lengths > 0)[..., None], drawn, 0.0).sum(axis=1))
+    return np.concatenate(sums)
+
+
+def _checked(runs: Sequence[int] | None, n_rows: int) -> Rows:
+    sizes = np.asarray([n_rows] if runs is None else runs, dtype=np.int64)
+    if sizes.sum() != n_rows or sizes.min() < 1:
+        raise ParameterError(f"runs of {sizes.sum()} rows do not make up a series of {n_rows}")
+    return sizes
+
+
+def _run_of(start: Rows, sizes: Rows) -> tuple[Rows, Rows]:
+    """Return where the run of each block begins, and how many rows it has."""
+    if len(sizes) == 1:
+        return np.zeros_like(start), np.full_like(start, sizes[0])
+    ends = np.cumsum(sizes)
+    run = np.searchsorted(ends, start, side="right")
+    return (ends - sizes)[run], sizes[run]
+
+
+def _blocks(
+    n_rows: int, length: float, reps: int, rng: np.random.Generator
+) -> Iterator[tuple[Rows, Rows]]:
+    """Yield starts and lengths of blocks, (some draws, n_blocks) each, until `reps` draws.
+
+    The lengths of each draw add up to the rows: the last block is cut, those after it are empty.
+    """
+    mean = n_rows / length
+    wide = int(mean + 6.0 * mean**0.5) + 16
+    at_a_time = max(1, BLOCKS_AT_A_TIME // wide)
+    for done in range(0, reps, at_a_time):
+        shape = (min(at_a_time, reps - done), wide)
+        starts, ends = np.empty((shape[0], 0), np.int64), np.zeros((shape[0], 1), np.int64)
+        while ends[:, -1].min() < n_rows:  # once, but for one draw in a very great many
+            starts = np.hstack([starts, rng.integers(n_rows, size=shape)])
+            longer = np.cumsum(rng.geometric(1.0 / length, size=shape), axis=1)
+            ends = np.hstack([ends, ends[:, -1:] + longer])
+        yield starts, np.diff(np.minimum(ends, n_rows), axis=1)

@@ -16,6 +16,7 @@ from v8lib.preparation import Prepared
 from v8lib.rows import Rows
 from v8lib.runtime import Prediction, joined
 from v8lib.scaling import Scaler, apply_scaler
+from v8lib.storage import release
 from v8lib.training import TrainingSettings
 from v8lib.windows import run_lengths
 
@@ -84,10 +85,14 @@ class Case:
         return run_lengths(self.test.epoch_s, bar_seconds(self.prepared.bars))
 
     @cached_property
+    def said_by_fold(self) -> list[Prediction]:
+        """What each fold's model says of its test rows."""
+        return [m.predict(t.features) for m, t in zip(self.models, self.tests, strict=True)]
+
+    @cached_property
     def said(self) -> Prediction:
-        """What each fold's model says of its test rows, all folds in order of time."""
-        predicted = [m.predict(t.features) for m, t in zip(self.models, self.tests, strict=True)]
-        return joined(predicted)
+        """What the models say of their test rows, all folds in order of time."""
+        return joined(self.said_by_fold)
 
     @cached_property
     def prediction(self) -> Prediction:
@@ -134,4 +139,5 @@ class Case:
 
 def _scaled(scaler: Scaler, *rows: Rows) -> Splits:
     train, valid, calib, test = ((apply_scaler(scaler, r.features), r.labels) for r in rows)
+    release(rows[0].features)  # hardly looked at again, and as large as what was made of it
     return Splits(train, valid, calib, test[0])

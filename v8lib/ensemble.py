@@ -19,6 +19,7 @@ from v8lib.numpy_net import NumpyNet
 from v8lib.rows import Rows
 from v8lib.runtime import Member, Prediction, Runtime, averaged_logits, joined
 from v8lib.scaling import Scaler, apply_scaler
+from v8lib.storage import release
 from v8lib.training import TrainingResult, TrainingSettings, train_model
 
 
@@ -46,6 +47,7 @@ def train_folds(
     results = []
     for k, (scaler, *splits) in enumerate(folds):
         train, valid = ((apply_scaler(scaler, rows.features), rows.labels) for rows in splits)
+        release(splits[0].features)
         targets = auxiliary_targets(splits[0]) if settings.uses_targets else None
         extra = {"targets": targets, "mirror": mirror_of(scaler)}
         nets = []

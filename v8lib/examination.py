@@ -23,6 +23,7 @@ from v8lib.scaling import Scaler, apply_scaler, fit_scaler
 from v8lib.seeds import stream
 from v8lib.shuffling import ShuffleProbe, train_on_nonsense
 from v8lib.splits import overlapping_labels
+from v8lib.storage import release
 
 Array = NDArray[np.float64]
 PARITY_ROWS = 1_000
@@ -96,7 +97,10 @@ def probe(
 def prepared_scalers(case: Case) -> list[Scaler]:
     """Return the scaler that each fold's train rows give when it is fitted again."""
     clip = case.models[0].scaler.clip_sigma
-    return [fit_scaler(rows.features, case.prepared.names, clip_sigma=clip) for rows in case.train]
+    names = case.prepared.names
+    refitted = [fit_scaler(rows.features, names, clip_sigma=clip) for rows in case.train]
+    release(case.prepared.rows.features)
+    return refitted
 
 
 def parity(case: Case) -> tuple[Array, Array, Array]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from v8lib.intervals import CalibrationExcess, Interval
 from v8lib.labels import CLASS_NAMES
 from v8lib.metrics import class_shares
+from v8lib.scaling import column_moments
 
 Array = NDArray[np.float64]
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -82,10 +83,10 @@ def feature_normalization(
     the rows of all folds.
     """
     on_train = np.max([_departure(part) for part in train_scaled], axis=0)  # (n_features,)
-    pooled = max(
-        abs(float(test_scaled.mean(dtype=np.float64))),
-        abs(float(test_scaled.std(dtype=np.float64)) - 1.0),
-    )
+    mean, std = column_moments(test_scaled)
+    pooled_mean = float(mean.mean())
+    pooled_std = float(np.sqrt((std**2 + mean**2).mean() - pooled_mean**2))
+    pooled = max(abs(pooled_mean), abs(pooled_std - 1.0))
     # Not max(): a NaN must win, and max() keeps whichever comes first.
     value = float(np.max([pooled, on_train.max()]))
     worst = names[int(np.argmax(np.nan_to_num(on_train, nan=np.inf)))]
@@ -101,7 +102,7 @@ def feature_normalization(
 
 def _departure(scaled: NDArray[np.float32]) -> Array:
     """Return how far each column is from mean 0 and deviation 1, shape (n_features,)."""
-    mean, std = scaled.mean(axis=0, dtype=np.float64), scaled.std(axis=0, dtype=np.float64)
+    mean, std = column_moments(scaled)
     return np.maximum(np.abs(mean), np.abs(std - 1.0))
 
 

@@ -39,20 +39,20 @@ def conformal_folds(case: Case, *, error_rate: float, horizon_bars: int) -> NDAr
     once a day from the labels settled by then.
     """
     refit_rows = max(1, DAY_S // bar_seconds(case.prepared.bars))
-    parts = zip(case.models, case.calib, case.tests, strict=True)
+    parts = zip(case.models, case.calib, case.said_by_fold, case.tests, strict=True)
     return np.concatenate(
         [
             rolling_conformal_sets(
                 model.predict(calib.features).probs,
                 calib.labels,
-                model.predict(test.features).probs,
+                said.probs,
                 test.labels,
                 error_rate=error_rate,
                 horizon_bars=horizon_bars,
                 window_rows=len(calib.labels),
                 refit_rows=refit_rows,
             )
-            for model, calib, test in parts
+            for model, calib, said, test in parts
         ]
     )
 
@@ -83,7 +83,8 @@ def seed_table(case: Case) -> pd.DataFrame:
     One row per seed, and "together" last. What is between the rows is chance: the nets differ
     in their random numbers and in nothing else.
     """
-    predictions = predict_members(case.models, case.tests)
+    single = all(len(model.members) == 1 for model in case.models)
+    predictions = [case.said] if single else predict_members(case.models, case.tests)
     named = {f"net {k + 1}": p for k, p in enumerate(predictions)} | {"together": case.prediction}
     nothing = log_loss(case.climatology, case.test.labels)
     rows = {name: _scores(p.probs, case.test.labels, nothing) for name, p in named.items()}

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from v8lib.blocks import resampled_rows
+from v8lib.blocks import resampled_sums
 from v8lib.errors import ParameterError
 from v8lib.metrics import binned_gap, equal_mass_bins
 
@@ -100,9 +100,9 @@ def skill_interval(
         gap. One run if absent.
     """
     length = block_length(row_loss - row_loss_reference, horizon_bars)
-    drawn = resampled_rows(len(row_loss), length, reps=reps, rng=rng, runs=runs)
-    draws = np.array([1.0 - row_loss[i].mean() / row_loss_reference[i].mean() for i in drawn])
-    return _interval(1.0 - row_loss.mean() / row_loss_reference.mean(), draws)
+    both = np.column_stack([row_loss, row_loss_reference])
+    own, theirs = resampled_sums(both, length, reps=reps, rng=rng, runs=runs).T
+    return _interval(1.0 - row_loss.mean() / row_loss_reference.mean(), 1.0 - own / theirs)
 
 
 def ratio_intervals(
@@ -134,14 +134,11 @@ def ratio_intervals(
     ParameterError
         If the denominators of a column sum to zero, or a sum is not a number.
     """
-    both, n_rows = np.hstack([numerators, denominators]), len(numerators)
+    both = np.hstack([numerators, denominators])
     values = _column_ratios(both.sum(axis=0))
     if np.isnan(values).any():
         raise ParameterError("no skill can be given: the reference loses nothing, or a loss is NaN")
-    drawn = resampled_rows(n_rows, length, reps=reps, rng=rng, runs=runs)
-    # How often each row was drawn is enough for sums, and far less to move than the rows.
-    times = (np.bincount(rows, minlength=n_rows) for rows in drawn)
-    draws = _column_ratios(np.array([count @ both for count in times]))
+    draws = _column_ratios(resampled_sums(both, length, reps=reps, rng=rng, runs=runs))
     return [_interval(v, d) for v, d in zip(values, draws.T, strict=True)]
 
 
@@ -190,11 +187,10 @@ def calibration_excess(
     residual, bins, centred = _residuals(probs, labels, n_bins)
     measured = binned_gap(residual, bins, n_bins)
     length = block_length(residual, horizon_bars)
-    drawn = resampled_rows(len(residual), length, reps=reps, rng=rng, runs=runs)
-    pairs = np.array(
-        [[binned_gap(part[i], bins[i], n_bins) for part in (residual, centred)] for i in drawn]
-    )
-    spread, null = pairs[:, 0] - pairs[:, 0].mean(), pairs[:, 1]
+    both = np.hstack([_by_bin(part, bins, n_bins) for part in (residual, centred)])
+    sums = resampled_sums(both, length, reps=reps, rng=rng, runs=runs)
+    gaps, null = np.abs(sums.reshape(reps, 2, n_bins)).sum(axis=2).T / len(residual)
+    spread = gaps - gaps.mean()
     excess = measured - null.mean()
     return CalibrationExcess(
         measured,
@@ -215,6 +211,13 @@ def _residuals(
     return residual, bins, residual - gap[bins]
 
 
+def _by_bin(values: Array, bins: NDArray[np.integer], n_bins: int) -> Array:
+    """Return each row's value in the column of its bin, zero elsewhere, (n_rows, n_bins)."""
+    spread = np.zeros((len(values), n_bins))
+    spread[np.arange(len(values)), bins] = values
+    return spread
+
+
 def reliability_band(
     probs: Array,
     labels: NDArray[np.integer],
@@ -232,12 +235,11 @@ def reliability_band(
     """
     residual, bins, centred = _residuals(probs, labels, n_bins)
     length = block_length(residual, horizon_bars)
-    draws = []
-    for i in resampled_rows(len(residual), length, reps=reps, rng=rng, runs=runs):
-        counts = np.bincount(bins[i], minlength=n_bins)
-        sums = np.bincount(bins[i], weights=centred[i], minlength=n_bins)
-        draws.append(sums / np.maximum(counts, 1))
-    low, high = np.quantile(np.array(draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    both = np.hstack([_by_bin(part, bins, n_bins) for part in (centred, np.ones(len(bins)))])
+    drawn = resampled_sums(both, length, reps=reps, rng=rng, runs=runs)
+    sums, counts = np.split(drawn, 2, axis=1)
+    draws = sums / np.maximum(counts, 1.0)
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     counts = np.bincount(bins, minlength=n_bins)
     confidence = np.bincount(bins, weights=probs.max(axis=1), minlength=n_bins)
     used = counts > 0

@@ -16,6 +16,7 @@ from v8lib.errors import BundleError
 Array = NDArray[np.float64]
 N_HIDDEN = 3
 NORM_EPSILON = 1e-5  # torch's default for both norms
+ROWS_AT_A_TIME = 1_024  # whose activations fit into the cache
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class NumpyNet:
         BundleError
             If an array is missing.
         """
-        return through(self, scaled, self.normalization)
+        return self._in_parts(scaled, self.normalization)
 
     def training_path_logits(self, scaled: NDArray[np.float32]) -> Array:
         """Return the scores through the norm that training went through as well.
@@ -51,7 +52,13 @@ class NumpyNet:
         a path that was trained.
         """
         path = "adaptive batch" if self.normalization == "adaptive" else self.normalization
-        return through(self, scaled, path)
+        return self._in_parts(scaled, path)
+
+    def _in_parts(self, scaled: NDArray[np.float32], path: str) -> Array:
+        if len(scaled) <= ROWS_AT_A_TIME:
+            return through(self, scaled, path)
+        starts = range(0, len(scaled), ROWS_AT_A_TIME)
+        return np.concatenate([through(self, scaled[k : k + ROWS_AT_A_TIME], path) for k in starts])
 
     @cached_property
     def _doubles(self) -> dict[str, Array]:

@@ -18,6 +18,7 @@ from v8lib.predecessor import SHARE_KEYS, fit_predecessors, old_steps
 from v8lib.preparation import SPLIT_KEYS, default_steps, label_settings, prepare
 from v8lib.rows import Rows
 from v8lib.runtime import Prediction
+from v8lib.scaling import column_moments
 
 Array = NDArray[np.float64]
 EPOCHS, BATCH_SIZE = 3, 1_024  # of a measurement beside a report: about a second
@@ -120,8 +121,7 @@ def predecessor_facts(case: Case) -> dict[str, Any]:
 
 def _facts(bars: pd.DataFrame, said: Prediction, test: Rows, reference: Array) -> dict[str, Any]:
     confidence, loss = said.probs.max(axis=1), log_loss(said.probs, test.labels)
-    means = test.features.mean(axis=0, dtype=np.float64)
-    deviations = test.features.std(axis=0, dtype=np.float64)
+    means, deviations = column_moments(test.features)
     return {
         "n": len(test.labels),
         "price_level": float(bars["close"].median()),

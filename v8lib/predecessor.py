@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from v8lib.bars import PRICES
 from v8lib.case import Model
@@ -37,6 +38,9 @@ Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 Weights = tuple[tuple[Array, Array], ...]  # of each linear layer, as `PredecessorNet.arrays`
 HIDDEN = (256, 128, 64)
 LEARNING_RATE = 1e-3
+# torch.optim.Adam's own function with its defaults: the class would load torch's compiler.
+ADAM = {"lr": LEARNING_RATE, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
+ADAM |= {"amsgrad": False, "maximize": False, "fused": True}
 SHARE_KEYS = ("train_share", "valid_share", "calib_share")
 
 
@@ -202,14 +206,16 @@ def _trained(data: Data, streams: tuple[Any, ...], epochs: int, batch_size: int)
         torch.manual_seed(torch_seed(*streams, "weights"))
         net = PredecessorNet(data[0].shape[1])
     x, y = (torch.from_numpy(array) for array in data)
-    optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
+    weights = list(net.parameters())
+    means, squares = ([torch.zeros_like(w) for w in weights] for _ in range(2))
+    counts = [torch.zeros(()) for _ in weights]
     for epoch in range(epochs):
         order = torch.from_numpy(stream(*streams, "rows", epoch).permutation(len(x)))
         for chosen in order.split(batch_size):
             loss = nn.functional.cross_entropy(net(x[chosen]), y[chosen])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            gradients = list(torch.autograd.grad(loss, weights))
+            with torch.no_grad():
+                adam(weights, gradients, means, squares, [], counts, **ADAM)
     return net.arrays()
 
 

@@ -39,6 +39,8 @@ class Rows:
     def at(self, positions: NDArray[np.int64]) -> "Rows":
         """Return the rows that stand at these bar positions, in that order.
 
+        Rows that follow each other, such as those of a split, are a view and not a copy.
+
         Raises
         ------
         ValueError
@@ -48,7 +50,15 @@ class Rows:
         found = np.minimum(found, len(self.position) - 1)
         if not np.array_equal(self.position[found], positions):
             raise ValueError("a split names bars that are not among the usable rows")
-        return Rows(**{name: array[found] for name, array in vars(self).items()})
+        chosen = as_slice(found)
+        return Rows(**{name: array[chosen] for name, array in vars(self).items()})
+
+
+def as_slice(positions: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """Return positions as a slice if they follow each other, so that it takes a view."""
+    if len(positions) and (np.diff(positions) == 1).all():
+        return slice(int(positions[0]), int(positions[-1]) + 1)
+    return positions
 
 
 def make_rows(
@@ -71,15 +81,16 @@ def make_rows(
         Exact class probabilities where they are known.
     """
     position = np.flatnonzero(usable(features, labelled))
+    chosen = as_slice(position)
     return Rows(
-        features[position],
-        labelled.labels[position],
-        epoch_seconds(bars)[position],
+        features[chosen],
+        labelled.labels[chosen],
+        epoch_seconds(bars)[chosen],
         position,
-        labelled.forward_return[position],
-        labelled.forward_volatility[position],
-        labelled.threshold[position],
-        posterior[position],
+        labelled.forward_return[chosen],
+        labelled.forward_volatility[chosen],
+        labelled.threshold[chosen],
+        posterior[chosen],
     )
 
 

@@ -12,6 +12,8 @@ from v8lib.errors import FeatureError
 if TYPE_CHECKING:  # production applies a scaler: numpy is enough
     import pandas as pd
 
+ROWS_AT_A_TIME = 16_384
+
 
 @dataclass(frozen=True)
 class Scaler:
@@ -43,10 +45,13 @@ def fit_scaler(features: NDArray[np.float32], names: Sequence[str], *, clip_sigm
     # Imported here: applying a scaler, all that production does, needs no scikit-learn.
     from sklearn.preprocessing import StandardScaler
 
-    broken = [n for n, ok in zip(names, np.isfinite(features).all(axis=0), strict=True) if not ok]
+    finite = np.all([np.isfinite(part).all(axis=0) for part in _parts(features)], axis=0)
+    broken = [n for n, ok in zip(names, finite, strict=True) if not ok]
     if broken:
         raise FeatureError(f"features not finite on train: {', '.join(broken)}")
-    fitted = StandardScaler().fit(features.astype(np.float64))
+    fitted = StandardScaler()
+    for part in _parts(features):
+        fitted.partial_fit(part.astype(np.float64))
     constant = [n for n, v in zip(names, fitted.var_, strict=True) if v < 1e-12]
     if constant:
         raise FeatureError(
@@ -68,8 +73,29 @@ def apply_scaler(scaler: Scaler, features: NDArray[np.float32]) -> NDArray[np.fl
         raise FeatureError(
             f"{features.shape[-1]} feature columns, the scaler was fitted on {len(scaler.names)}"
         )
-    scaled = (features - scaler.mean) / scaler.scale
-    return np.clip(scaled, -scaler.clip_sigma, scaler.clip_sigma).astype(np.float32)
+    scaled = np.empty(features.shape, dtype=np.float32)
+    several = scaler.mean.ndim > 1  # one scaler per row: as few rows as there are models
+    parts = [(features, scaled)] if several else zip(_parts(features), _parts(scaled), strict=True)
+    for part, out in parts:
+        exact = (part - scaler.mean) / scaler.scale
+        np.clip(exact, -scaler.clip_sigma, scaler.clip_sigma, out=out, casting="same_kind")
+    return scaled
+
+
+def _parts(rows: NDArray) -> list[NDArray]:
+    """Return views of some thousand rows each: no step then needs all of them in float64."""
+    return [rows[k : k + ROWS_AT_A_TIME] for k in range(0, max(len(rows), 1), ROWS_AT_A_TIME)]
+
+
+def column_moments(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each column, (n_features,) each, from float64 sums.
+
+    The numbers of numpy's `mean` and `std`, without a copy of all rows in float64.
+    """
+    n = len(rows)
+    mean = np.sum([part.sum(axis=0, dtype=np.float64) for part in _parts(rows)], axis=0) / n
+    squares = [((part - mean) ** 2).sum(axis=0) for part in _parts(rows)]
+    return mean, np.sqrt(np.sum(squares, axis=0) / n)
 
 
 def scaler_numbers(scaler: Scaler) -> dict[str, Any]:
@@ -102,13 +128,18 @@ def normalization_table(
     """
     import pandas as pd
 
+    columns = (*column_moments(train_scaled), *column_moments(test_scaled))
+    titles = ("train mean", "train std", "test mean", "test std")
     table = pd.DataFrame(
-        {
-            "train mean": train_scaled.mean(axis=0, dtype=np.float64),
-            "train std": train_scaled.std(axis=0, dtype=np.float64),
-            "test mean": test_scaled.mean(axis=0, dtype=np.float64),
-            "test std": test_scaled.std(axis=0, dtype=np.float64),
-        },
-        index=pd.Index(names, name="feature"),
+        dict(zip(titles, columns, strict=True)), index=pd.Index(names, name="feature")
     )
     return table.sort_values("test mean", key=np.abs, ascending=False)
+
+
+def drift_table(
+    scaler: Scaler, train: NDArray[np.float32], other: NDArray[np.float32]
+) -> "pd.DataFrame":
+    """Return the `normalization_table` of unscaled rows of train and of a later split."""
+    return normalization_table(
+        scaler.names, apply_scaler(scaler, train), apply_scaler(scaler, other)
+    )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from v8lib.blocks import resampled_rows
+from v8lib.blocks import resampled_sums
 from v8lib.decision import actionable
 from v8lib.intervals import LEVEL, Interval, block_length
 from v8lib.labels import CLASS_NAMES
@@ -107,10 +107,10 @@ def selected_accuracy(
     hits = selected * (probs.argmax(axis=1) == labels)
     value = hits.sum() / selected.sum()
     length = block_length(hits - value * selected, horizon_bars)
-    drawn = resampled_rows(len(hits), length, reps=reps, rng=rng, runs=runs)
-    sums = np.array([(hits[i].sum(), selected[i].sum()) for i in drawn])
-    some = sums[:, 1] > 0.0
-    draws = sums[some, 0] / sums[some, 1]
+    both = np.column_stack([hits, selected])
+    right, drawn = resampled_sums(both, length, reps=reps, rng=rng, runs=runs).T
+    some = drawn > 0.0
+    draws = right[some] / drawn[some]
     low, high = np.quantile(draws, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
     return Interval(float(value), float(low), float(high))
 

@@ -1,12 +1,13 @@
-"""Files written whole or not at all: JSON and safetensors through a temporary name."""
+"""Files written whole or not at all: JSON, safetensors and npy through a temporary name."""
 
 import hashlib
 import json
+import mmap
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from v8lib.errors import StoreError
 
@@ -20,12 +21,16 @@ def write_bytes(path: Path | str, content: bytes) -> Path:
     The bytes go to a temporary file in the same folder, are synced, and then take the
     name: a reader sees the old file or the new one, never a part.
     """
+    return _written(path, lambda file: file.write(content))
+
+
+def _written(path: Path | str, write: Callable[[BinaryIO], Any]) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
@@ -94,6 +99,45 @@ def read_arrays(path: Path | str) -> "dict[str, NDArray]":
         raise StoreError(f"{path} does not exist") from None
     except SafetensorError as error:
         raise StoreError(f"{path} is not a whole safetensors file: {error}") from None
+
+
+def write_array(path: Path | str, array: "NDArray") -> Path:
+    """Write one array as an npy file, atomically and without a second copy in memory."""
+    import numpy as np
+
+    return _written(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def map_array(path: Path | str) -> "NDArray":
+    """Return the array of an npy file, read-only and read from the file as it is used.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or is not a whole npy file.
+    """
+    import numpy as np
+
+    path = Path(path)
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist") from None
+    except (ValueError, EOFError) as error:
+        raise StoreError(f"{path} is not a whole npy file: {error}") from None
+
+
+def release(array: "NDArray") -> None:
+    """Let the system take back the memory behind an array of `map_array`, or a part of one.
+
+    The array stays what it is and is read from its file again when it is used. Nothing happens
+    to other arrays, and on systems that cannot do it.
+    """
+    owner = array
+    while owner is not None and not isinstance(owner, mmap.mmap):
+        owner = getattr(owner, "base", None)
+    if owner is not None and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def sha256_bytes(content: bytes) -> str:

@@ -13,7 +13,14 @@ from v8lib.errors import StoreError
 from v8lib.rows import Rows
 from v8lib.scaling import Scaler, scaler_from, scaler_numbers
 from v8lib.splits import SplitIndex
-from v8lib.storage import read_arrays, read_json, write_arrays, write_json
+from v8lib.storage import (
+    map_array,
+    read_arrays,
+    read_json,
+    write_array,
+    write_arrays,
+    write_json,
+)
 
 SPLITS = ("train", "valid", "calib", "test")
 
@@ -24,11 +31,16 @@ def symbol_dir(run_dir: Path | str, symbol: str) -> Path:
 
 
 def save_rows(run_dir: Path | str, symbol: str, rows: Rows, folds: Sequence[SplitIndex]) -> Path:
-    """Write the usable rows, and which of them each split of each fold has; return the folder."""
+    """Write the usable rows, and which of them each split of each fold has; return the folder.
+
+    The features, by far the most of it, get a file of their own that is read as it is used.
+    """
     folder = symbol_dir(run_dir, symbol)
     indices = {f"{k}.{name}": part for k, f in enumerate(folds) for name, part in vars(f).items()}
     write_arrays(folder / "folds.safetensors", indices)
-    write_arrays(folder / "rows.safetensors", vars(rows))
+    others = {name: array for name, array in vars(rows).items() if name != "features"}
+    write_arrays(folder / "rows.safetensors", others)
+    write_array(folder / "features.npy", rows.features)
     return folder
 
 
@@ -53,8 +65,24 @@ def load_splits(run_dir: Path | str, symbol: str, names: Sequence[str]) -> list[
 
 
 def load_rows(run_dir: Path | str, symbol: str) -> Rows:
-    """Return the usable rows of all splits together."""
-    return Rows(**_read(symbol_dir(run_dir, symbol) / "rows.safetensors", "01_prepare_data"))
+    """Return the usable rows of all splits together; the features stay in their file till used.
+
+    Raises
+    ------
+    StoreError
+        If notebook 01 has not run for this symbol, or did not finish.
+    """
+    folder = symbol_dir(run_dir, symbol)
+    others = _read(folder / "rows.safetensors", "01_prepare_data")
+    if not (folder / "features.npy").is_file():
+        raise _not_yet(folder / "features.npy", "01_prepare_data")
+    features = map_array(folder / "features.npy")
+    if len(features) != len(others["labels"]):
+        raise StoreError(
+            f"{folder}: {len(features)} rows of features, {len(others['labels'])} of labels: "
+            "run 01_prepare_data.ipynb again"
+        )
+    return Rows(features, **others)
 
 
 def load_folds(run_dir: Path | str, symbol: str) -> list[SplitIndex]:

@@ -17,6 +17,7 @@ from v8ops.run.steps import SOCKET_VARIABLE
 PAPERMILL, FORK = "v8-papermill", "v8-fork"
 CELL_TIMEOUT_S = 3_600
 START_TIMEOUT_S = 120
+WRITE_EVERY_S = 30.0  # at most, while a notebook runs
 # No history database shared between kernels, and no notice per kernel about its transport.
 KERNEL_ARGUMENTS = ["--IPKernelApp.log_level=40", "--HistoryManager.enabled=False"]
 
@@ -28,7 +29,10 @@ class NotebookFailed(Exception):  # noqa: N818 - an outcome, told apart from bug
 
 
 class ReportingEngine(NBClientEngine):
-    """Papermill's own engine, which also tells how many cells are done."""
+    """Papermill's own engine, which also tells how many cells are done, and writes less often.
+
+    Papermill writes the notebook before and after each cell, with all its figures.
+    """
 
     progress: Progress | None = None
 
@@ -36,14 +40,24 @@ class ReportingEngine(NBClientEngine):
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> None:
         """Run the notebook, calling `progress` as each cell starts."""
         started, total = nb_man.cell_start, len(nb_man.nb.cells)
+        always, written = nb_man.save, time.monotonic()
 
         def cell_start(cell: Any, cell_index: int | None = None, **inner: Any) -> Any:
             if cls.progress is not None and cell_index is not None:
                 cls.progress(cell_index, total)
             return started(cell, cell_index=cell_index, **inner)
 
-        nb_man.cell_start = cell_start
-        super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+        def save(**inner: Any) -> None:
+            nonlocal written
+            if time.monotonic() - written >= WRITE_EVERY_S:
+                always(**inner)
+                written = time.monotonic()
+
+        nb_man.cell_start, nb_man.save = cell_start, save
+        try:
+            super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+        finally:
+            nb_man.save = always  # papermill's last call, whatever happened
 
 
 class ForkEngine(ReportingEngine):

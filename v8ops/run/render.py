@@ -1,6 +1,7 @@
 """Executed notebooks to pages: one self-contained file each, no network, no script."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -18,8 +19,9 @@ LEAD = "lead"  # tag of the cells a page opens with
 LOCAL_SOURCE = re.compile(r"(\.ipynb|\.md)(#.*)?$")
 
 
+@cache
 def exporter() -> HTMLExporter:
-    """Return the HTML exporter with the suite's own template."""
+    """Return the HTML exporter with the suite's own template, made once in a process."""
     config = Config()
     remove = config.TagRemovePreprocessor
     remove.enabled = True

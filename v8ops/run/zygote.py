@@ -35,7 +35,14 @@ PRELOADED = (
     "sklearn.linear_model",
     "sklearn.preprocessing",
     "torch",
-    "torch._dynamo",
+    "v8lib.conformal",
+    "v8lib.insight",
+    "v8lib.postmortem",
+    "v8lib.report_tables",
+    "v8lib.signal_plots",
+    "v8lib.skill_plots",
+    "v8lib.sources",
+    "v8lib.stored_case",
     "yaml",
 )
 REQUEST_BYTES = 1 << 20
@@ -139,6 +146,9 @@ class Server:
 
 def main(arguments: list[str]) -> int:
     """Preload, then serve."""
+    # No one can attach a debugger to these kernels, and loading one takes as long as the rest of
+    # a kernel's start. ipykernel goes without where it is not installed.
+    sys.modules.setdefault("debugpy", None)
     for name in PRELOADED:
         importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels leave no zombies
