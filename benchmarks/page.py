@@ -1,6 +1,7 @@
 """RESULTS.md and RESULTS.json, written from what the parts measured and from nothing else."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,8 +59,21 @@ def write_results(folder: Path, parts: Stored) -> Path:
 
 
 def limits(parts: Stored) -> list[Check]:
-    """Return the checks of all parts."""
-    return [check for name, part in parts.items() for check in PARTS[name].checks(part["found"])]
+    """Return the checks of all parts; what a disturbed part measured is marked as such."""
+    made = []
+    for name, part in parts.items():
+        mark = " (disturbed)" if disturbed(part) else ""
+        checks = PARTS[name].checks(part["found"])
+        made += [replace(check, measured=check.measured + mark) for check in checks]
+    return made
+
+
+def disturbed(part: Mapping[str, Any]) -> bool:
+    """Return whether others used the machine before or after a part.
+
+    Whoever has fewer threads then looks better than it is.
+    """
+    return max(part["others_busy"]) > BUSY
 
 
 def all_comparisons(parts: Stored) -> list[Comparison]:
@@ -125,11 +139,11 @@ def origin(part: Mapping[str, Any]) -> str:
     machine = part["machine"]
     sets = ", ".join(machine["instruction sets"])
     versions = ", ".join(f"{name} {v}" for name, v in part["versions"].items())
-    others = max(part["others_busy"])
-    disturbed = f" **Disturbed: others used {others:.0%} of the cores.**" if others > BUSY else ""
+    others = f"others used {max(part['others_busy']):.0%} of the cores"
+    warning = f" **Disturbed: {others}.**" if disturbed(part) else ""
     return (
         f"*Measured at commit {commit} (v8lib {code}{older}) in {part['seconds']:,.0f} s on "
         f"{machine['cpu']} ({sets}), {machine['cores']} cores, "
         f"{megabytes(machine['memory_bytes'])}, {machine['os']}, Python {machine['python']}; "
-        f"{versions}.*{disturbed}"
+        f"{versions}.*{warning}"
     )

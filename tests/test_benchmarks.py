@@ -368,11 +368,12 @@ class TestPage:
         }
         written = page.write_results(tmp_path, {"suite": part})
         text, values = written.read_text(), json.loads((tmp_path / "RESULTS.json").read_text())
-        assert "smoke run of 1 symbols, seconds | 10.0 | at most 15.0 | held" in text
+        assert "smoke run of 1 symbols, seconds | 10.0 (disturbed) | at most 15.0 | held" in text
         assert "Measured at commit 000000000000 (v8lib 111111111111, older than this" in text
         assert "Disturbed: others used 50%" in text
         assert [c["ratio"]["median"] for c in values["not_ahead"]] == [0.9]
         assert all(limit["held"] for limit in values["limits"])
+        assert "(disturbed)" not in page.page({"suite": part | {"others_busy": [0.1, 0.02]}})
         assert page.QUICK not in text
         assert page.QUICK in page.page({"suite": part | {"quick": True}})
 
