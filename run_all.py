@@ -8,7 +8,7 @@ or data (nothing was run); 3 all ran, and a gate failed; 130 interrupted.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="bars of this length, built from finer ones where a file has those",
     )
     add("--set", action="append", metavar="KEY=VALUE", help="override a parameter, may be repeated")
-    add("--jobs", type=int, metavar="N", help="symbols at the same time (default: one per core)")
+    add("--jobs", type=int, metavar="N", help="symbols at once (default: so that no core waits)")
     add(
         "--engine",
         choices=("auto", "papermill", "fork"),
@@ -80,30 +80,39 @@ def make_request(options: argparse.Namespace):
 def run(options: argparse.Namespace) -> int:
     """Carry a run out and return its exit status."""
     from v8ops.run import plan as planning
-    from v8ops.run.progress import make_display
-    from v8ops.run.steps import SYMBOL_STEPS
-    from v8ops.run.summary import mark_failed, verdict_line, write_summary
-    from v8ops.run.supervise import only_runner, run_comparison, run_symbols, warm_parent
+    from v8ops.run.supervise import warm_parent
 
     request = make_request(options)
-    jobs = request.jobs or min(len(request.symbols), planning.cores())
+    jobs = request.jobs or planning.default_jobs(len(request.symbols))
     plan = planning.make_plan(
         request, run_id=options.resume or options.run_id, jobs=jobs, engine=options.engine
     )
-    plan = replace(plan, sha256=planning.preflight(plan))
-    sys.stdout.write(f"{plan.source_words}\n")
-    sys.stdout.write(f"Run {plan.run_id}: {', '.join(request.symbols)}, {request.profile}\n")
-    sys.stdout.flush()
-    planning.open_run(plan, resumed=bool(options.resume))
+    with warm_parent(plan) as env:  # it imports while the bars are looked at
+        plan = replace(plan, sha256=planning.preflight(plan))
+        sys.stdout.write(f"{plan.source_words}\n")
+        sys.stdout.write(f"Run {plan.run_id}: {', '.join(request.symbols)}, {request.profile}\n")
+        sys.stdout.flush()
+        planning.open_run(plan, resumed=bool(options.resume))
+        return carry_out(plan, jobs, env, keep_latest=options.keep_latest)
+
+
+def carry_out(plan, jobs: int, env: Mapping[str, str], *, keep_latest: bool) -> int:
+    """Run what was planned, write the summary and the index, and return the exit status."""
+    from v8ops.run import plan as planning
+    from v8ops.run.progress import make_display
+    from v8ops.run.steps import SYMBOL_STEPS
+    from v8ops.run.summary import mark_failed, verdict_line, write_summary
+    from v8ops.run.supervise import only_runner, run_comparison, run_symbols
+
+    symbols, profile = plan.request.symbols, plan.request.profile
     with only_runner(plan.run_dir):
         planning.note_request(plan)
-        display = make_display(request.symbols, len(SYMBOL_STEPS))
-        with warm_parent(plan) as env, display:
+        with make_display(symbols, len(SYMBOL_STEPS)) as display:
             errors = run_symbols(plan, jobs, display, env)
-            ordered = {symbol: errors[symbol] for symbol in request.symbols}
-            summary = write_summary(plan.run_dir, profile=request.profile, errors=ordered)
+            ordered = {symbol: errors[symbol] for symbol in symbols}
+            summary = write_summary(plan.run_dir, profile=profile, errors=ordered)
             failure = run_comparison(plan, display, env)
-        if not options.keep_latest:
+        if not keep_latest:
             planning.point_latest(plan)
     for name, symbol in summary["symbols"].items():
         sys.stdout.write(verdict_line(name, symbol, plan.run_dir) + "\n")

@@ -54,14 +54,14 @@ def measure(part: str, *, quick: bool, repeats: int | None) -> Any:
 
 
 def measure_training(quick: bool, repeats: int | None) -> Any:
-    """Return part training: five rounds."""
+    """Return part training: three rounds."""
     from benchmarks import training
 
-    return training.measure(parameters_of(quick=quick), repeats=repeats or (1 if quick else 5))
+    return training.measure(parameters_of(quick=quick), repeats=repeats or (1 if quick else 3))
 
 
 def measure_suite(quick: bool, repeats: int | None) -> Any:
-    """Return part suite: three runs of each combination; quick is one of two symbols, smoke."""
+    """Return part suite: each combination once, a run by itself three times; quick is smoke."""
     from benchmarks import suite
 
     if quick:
@@ -94,13 +94,12 @@ def measure_latency(quick: bool, repeats: int | None) -> Any:
 
 
 def measure_symbols(quick: bool, repeats: int | None) -> Any:
-    """Return part symbols: three runs of the small numbers, one of the large."""
+    """Return part symbols: one run of each number."""
     from benchmarks import symbols
 
     if quick:
         return symbols.measure({1: 1, 2: 1}, profile="smoke")
-    few = repeats or 3
-    return symbols.measure({3: few, 12: few, 48: 1}, profile="smoke")
+    return symbols.measure(dict.fromkeys((3, 12, 48), repeats or 1), profile="smoke")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

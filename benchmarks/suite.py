@@ -16,7 +16,7 @@ from v8ops.proof.page import table
 Found = Mapping[str, Any]
 SYMBOLS = ("BTC", "ETH", "SOL")
 PROFILES, ENGINES, JOBS = ("smoke", "default"), ("papermill", "fork"), (1, 2)
-JUDGED = ("fork", 2)  # what a run takes by itself on two cores of Linux without CUDA
+JUDGED = "by itself"  # the engine and the jobs that a run takes unless told otherwise
 MOST_SECONDS = {"smoke": 15.0, "default": 75.0}
 LEAST_WORK_SHARE = 0.7
 
@@ -24,10 +24,12 @@ LEAST_WORK_SHARE = 0.7
 def measure(*, repeats: Mapping[str, int], symbols: Sequence[str] = SYMBOLS) -> dict[str, Any]:
     """Return the figures of every profile, engine and number of jobs.
 
+    Every combination is run once, and what a run does by itself as often as asked.
+
     Parameters
     ----------
     repeats : mapping of profile to int
-        Runs of each combination; profiles with 0 are left out.
+        Runs of the latter; profiles with 0 are left out.
     symbols : sequence of str
         Whose models are made.
     """
@@ -38,11 +40,13 @@ def measure(*, repeats: Mapping[str, int], symbols: Sequence[str] = SYMBOLS) -> 
             for engine in ENGINES
             for jobs in JOBS
         }
-        found |= rounds(works, repeats[profile])
+        judged = {_name(profile): _worker(profile, None, None, symbols)}
+        for name, runs in (rounds(works, 1) | rounds(judged, repeats[profile])).items():
+            found[name] = runs
     return {"symbols": list(symbols), "runs": found}
 
 
-def _worker(profile: str, engine: str, jobs: int, symbols: Sequence[str]) -> Any:
+def _worker(profile: str, engine: str | None, jobs: int | None, symbols: Sequence[str]) -> Any:
     def work(_: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="v8-bench-") as folder:
             return run_suite(
@@ -52,8 +56,8 @@ def _worker(profile: str, engine: str, jobs: int, symbols: Sequence[str]) -> Any
     return work
 
 
-def _name(profile: str, engine: str = JUDGED[0], jobs: int = JUDGED[1]) -> str:
-    return f"{profile}, {engine}, jobs {jobs}"
+def _name(profile: str, engine: str | None = None, jobs: int | None = None) -> str:
+    return f"{profile}, {engine}, jobs {jobs}" if engine else f"{profile}, {JUDGED}"
 
 
 def _seconds(found: Found, name: str) -> list[float]:
@@ -75,10 +79,10 @@ def differing_scraps(found: Found, profile: str) -> list[str]:
 
 
 def comparisons(found: Found) -> list[Comparison]:
-    """Return the forked kernels beside papermill's own, and two jobs beside one."""
+    """Return what a run does by itself beside papermill's own kernels and beside fewer jobs."""
     made = []
     for profile in _profiles(found):
-        for engine, jobs in (("papermill", 2), ("fork", 1)):
+        for engine, jobs in (("papermill", 2), ("fork", 2), ("fork", 1)):
             pair = [(n, _seconds(found, n)) for n in (_name(profile), _name(profile, engine, jobs))]
             what = f"a whole {profile} run of {len(found['symbols'])} symbols"
             made.append(comparison(what, "s", *pair, higher_is_better=False))

@@ -41,8 +41,8 @@ def run_suite(
     *,
     profile: str,
     symbols: Sequence[str],
-    engine: str = "auto",
-    jobs: int,
+    engine: str | None = None,
+    jobs: int | None = None,
     data: Path | None = None,
     project: Path = PROJECT,
 ) -> dict[str, Any]:
@@ -57,14 +57,16 @@ def run_suite(
     for kernels in (run_dir, *(run_dir / symbol for symbol in symbols)):
         cells.listen_to_kernels(kernels / ".ipython")
     command = [sys.executable, str(project / "run_all.py"), "--profile", profile]
-    command += ["--symbols", *symbols, "--engine", engine, "--jobs", str(jobs)]
+    command += ["--symbols", *symbols]
+    command += ["--engine", engine] if engine else []
+    command += ["--jobs", str(jobs)] if jobs else []
     command += ["--out", str(folder), "--run-id", run_id, "--keep-latest"]
     command += ["--data", str(data), "--source", "files"] if data else ["--source", "simulated"]
     log = folder / f"{run_id}.log"
     watched = run_watched(command, log=log, cwd=project)
     if watched.status not in RAN:
         last = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise RunError(f"{profile}, {engine}: status {watched.status}: {' '.join(last)}")
+        raise RunError(f"{profile}: status {watched.status}: {' '.join(last)}")
     notebooks = _notebooks(run_dir, symbols)
     wall, cpu = _times(watched, notebooks)
     return {

@@ -70,6 +70,7 @@ def test_training_does_not_import_torch_s_compiler(repo):
     code = (
         "import sys, test_training as t; from dataclasses import replace; "
         "t.training.train_model(t.TRAIN, t.VALID, replace(t.SETTINGS, epochs=1)); "
+        "from v8lib.predecessor import _trained; _trained(t.TRAIN, (1,), 1, 64); "
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     done = run([sys.executable, "-c", code], cwd=repo / "tests", check=False, env=_env(repo))

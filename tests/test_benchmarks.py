@@ -270,6 +270,7 @@ def suite_found(**changed):
         for engine in suite.ENGINES
         for jobs in suite.JOBS
     }
+    runs["smoke, by itself"] = [run]
     return {"symbols": ["BTC"], "runs": runs}
 
 

@@ -152,3 +152,35 @@ def test_the_temperature_curve_has_its_minimum_at_the_fitted_temperature():
     fitted = calibration.fit_temperature(1.4 * logits, labels)
     step = float(curve["temperature"].iloc[1] / curve["temperature"].iloc[0])
     assert fitted / step <= best <= fitted * step
+
+
+def overlapping_noise(seed, n_rows=3_000, horizon=4):
+    """Return scores that know nothing, both slow to change, and labels that overlap."""
+    rng = np.random.default_rng(seed)
+    moves = np.convolve(rng.standard_normal(n_rows + horizon - 1), np.ones(horizon), "valid")
+    labels = np.digitize(moves, np.quantile(moves, [1 / 3, 2 / 3]))
+    smooth = np.ones(16) / 16.0
+    scores = [np.convolve(rng.standard_normal(n_rows), smooth, "same") for _ in range(3)]
+    return np.column_stack(scores), labels
+
+
+def test_scores_that_know_nothing_are_told_from_skill_as_often_as_the_level_says():
+    found = [calibration.tells_apart(*overlapping_noise(seed)) for seed in range(400)]
+    # 1 - LEVEL is 10 of 400; a count of that mean is above 20 once in a thousand times.
+    assert 1 <= sum(found) <= 20
+
+
+def test_a_little_skill_is_told_from_chance():
+    logits, labels = overlapping_noise(2)
+    known = logits + 0.2 * np.eye(3)[labels]
+    assert calibration.tells_apart(known, labels)
+    assert not calibration.tells_apart(-known, labels), "wrong for sure is no skill either"
+    with pytest.raises(NoSkillError, match="no skill on 3000 rows: chance alone"):
+        calibration.fit_temperature(*overlapping_noise(2))
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 5, 90])
+def test_frequencies_alone_and_few_rows_are_no_skill(n_rows):
+    labels = np.arange(n_rows) % 3
+    frequencies = np.tile(np.log([0.5, 0.3, 0.2]), (n_rows, 1))
+    assert not calibration.tells_apart(frequencies, labels)

@@ -11,6 +11,7 @@ LAYERS = {
     0: (
         "errors",
         "config",
+        "looks",
         "storage",
         "seeds",
         "windows",

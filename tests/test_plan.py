@@ -62,6 +62,15 @@ def test_the_cores_are_divided_among_the_jobs():
         assert made.parameters["BTC"].threads == max(1, plan.cores() // jobs)
 
 
+@pytest.mark.parametrize(
+    ("n_cores", "n_symbols", "expected"),
+    [(2, 1, 1), (2, 2, 2), (2, 3, 3), (2, 4, 2), (2, 5, 3), (2, 48, 2), (8, 3, 3), (1, 5, 1)],
+)
+def test_no_core_waits_for_the_last_symbols(monkeypatch, n_cores, n_symbols, expected):
+    monkeypatch.setattr(plan, "cores", lambda: n_cores)
+    assert plan.default_jobs(n_symbols) == expected
+
+
 @pytest.mark.parametrize("run_id", ["../up", ".hidden", "a b", ""])
 def test_a_run_id_stays_inside_its_folder(run_id):
     with pytest.raises(ParameterError, match="--run-id"):

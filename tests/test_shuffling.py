@@ -188,3 +188,47 @@ def test_labels_are_moved_by_a_tenth_at_least_and_all_of_them_are_kept(splits, m
         fits = [k for k in range(600) if (np.roll(train[1], k) == labels).all()]
         assert len(fits) == 1
         assert 60 <= fits[0] <= 540
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([0.01, -0.01, 0.0], None, 0),  # nothing to confirm
+        ([-0.03, -0.031, -0.029], None, 0),  # below 0 is no suspicion
+        ([0.03, 0.031, 0.029], [0.01, -0.01, 0.0], 1),  # chance
+        ([0.03, 0.031, 0.029], [0.04, 0.041, 0.039], 1),  # a leak shows again
+    ],
+)
+def test_only_draws_above_zero_are_drawn_anew_and_then_the_second_set_counts(
+    first, second, expected
+):
+    sets = [np.array(first), np.array(second) if second else None]
+    asked = []
+
+    def draw(number):
+        asked.append(number)
+        return number, sets[number]
+
+    number, skills = shuffling.confirmed(draw, lambda drawn: drawn[1])
+    assert (number, asked) == (expected, list(range(expected + 1)))
+    assert skills is sets[expected]
+
+
+def test_a_second_set_has_other_shuffles():
+    def agreements(first_draw):
+        found = shuffling.probe_shuffled(
+            rows(400, 1),
+            rows(200, 2),
+            rows(200, 3),
+            SETTINGS,
+            targets=np.zeros((400, 2), np.float32),
+            mirror=None,
+            climatology_log_loss=1.0,
+            n_draws=2,
+            epochs=1,
+            first_draw=first_draw,
+        )
+        return found.agreements.tolist()
+
+    assert agreements(1)[0] == agreements(0)[1]
+    assert not set(agreements(2)) & set(agreements(0))

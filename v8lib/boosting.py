@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 LogProbs = Callable[[NDArray[np.float32]], Array]
 
-TREES, TREE_RATE = 150, 0.05  # histogram trees
+TREES, TREE_RATE = 150, 0.05  # histogram trees: how many at most, and the step of each
+TREE_PATIENCE = 25  # of them without a better valid log loss before it stops
 LEAVES, LEAF_ROWS = 15, 200
 LIGHTGBM_TREES, LIGHTGBM_RATE = 2_000, 0.02
 LIGHTGBM_PATIENCE = 50  # trees without a better valid log loss before it stops
@@ -39,9 +40,12 @@ def histogram_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
         max_leaf_nodes=LEAVES,
         min_samples_leaf=LEAF_ROWS,
         max_iter=TREES,
-        early_stopping=False,
+        early_stopping=True,
+        n_iter_no_change=TREE_PATIENCE,
+        scoring="loss",
+        tol=0.0,
         random_state=seed,
-    ).fit(*train)
+    ).fit(*train, X_val=valid[0], y_val=valid[1])
     losses = [log_loss(probs, valid[1]) for probs in model.staged_predict_proba(valid[0])]
     best = int(np.argmin(losses))
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # production applies a calibration and fits none: numpy is en
 
 Array = NDArray[np.float64]
 TEMPERATURE_BOUNDS = (0.05, 20.0)
+BATCHES = 30  # stretches of neighbouring rows behind the error of a mean
+LEVEL = 0.975  # one-sided, of the proof that scores tell rows apart
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,9 @@ def fit_temperature(
     Raises
     ------
     NoSkillError
-        If the best temperature is above the upper bound: on these rows the model is no
-        better than saying the same for every row.
+        If the scores do not tell these rows apart better than chance does (`tells_apart`), or
+        the best temperature is above the upper bound: the model is then no better than saying
+        the same for every row.
     CalibrationError
         If the shapes disagree, a logit is not finite, or the best temperature is below the
         lower bound (rows that are predicted perfectly).
@@ -121,9 +124,38 @@ def fit_temperature(
 
     if slope(1.0 / high) >= 0.0:
         raise NoSkillError(f"no skill on {len(labels)} rows: the best temperature is above {high}")
+    if not tells_apart(logits, labels):
+        raise NoSkillError(f"no skill on {len(labels)} rows: chance alone may score as well")
     if slope(1.0 / low) <= 0.0:
         raise CalibrationError(f"the best temperature is below {low}: rows predicted perfectly")
     return 1.0 / brentq(slope, 1.0 / high, 1.0 / low, xtol=1e-10)
+
+
+def tells_apart(logits: Array, labels: NDArray[np.integer]) -> bool:
+    """Return whether scores rise with what happens, beyond what chance explains (97.5 %).
+
+    The score test of a model without skill (Cox and Hinkley 1974, section 9.3): the covariance
+    of each class's score with its occurrence, summed over the classes. A score that is the same
+    for all rows has none, however well it knows the frequencies. Labels overlap, so the error of
+    the mean comes from the means of consecutive batches of rows, with Student's distribution.
+
+    Parameters
+    ----------
+    logits, labels
+        As in `fit_temperature`, in order of time.
+    """
+    from scipy.stats import t
+
+    if not np.ptp(logits, axis=0).any():  # rounding would tell equal rows apart
+        return False
+    happened = np.eye(logits.shape[1])[labels]
+    rises = ((logits - logits.mean(axis=0)) * (happened - happened.mean(axis=0))).sum(axis=1)
+    n_batches = max(2, min(BATCHES, len(labels) // 2))
+    means = np.array([part.mean() for part in np.array_split(rises, n_batches) if len(part)])
+    if len(means) < 2:
+        return False
+    error = means.std(ddof=1) / len(means) ** 0.5
+    return bool(means.mean() > t.ppf(LEVEL, len(means) - 1) * error)
 
 
 def fit_calibration(
@@ -137,8 +169,8 @@ def fit_calibration(
 ) -> Calibration:
     """Return the calibration of a net from its raw scores on the calib split.
 
-    Where calib shows no skill at all the answer is the class frequencies of train for every
-    row (an inverse temperature of 0): a model that knows nothing then says so.
+    Where calib shows no skill the answer is the class frequencies of train for every row (an
+    inverse temperature of 0): a model that knows nothing then says so.
 
     Parameters
     ----------

@@ -112,9 +112,12 @@ class HiddenBlock:
     def backward(self, x: Tensor, scale: float) -> None:
         """Turn `slope`, the gradient of the block's result, into that of its linear layer.
 
-        Along the way the gradients of all its parameters are kept. `out` is used up.
+        Along the way the gradients of all its parameters are kept.
         """
-        self.slope.mul_(self.out.sign_())  # what ReLU or dropout took has no slope
+        # What ReLU or dropout took has no slope.
+        torch.ops.aten.threshold_backward.grad_input(
+            self.slope, self.out, 0.0, grad_input=self.slope
+        )
         for rows, part in self.parts:
             self.slope[rows].copy_(part.backward(self.slope[rows], self.linear_out[rows]))
         torch.sum(self.slope, 0, out=self.bias_gradient)

@@ -212,7 +212,8 @@ def shuffled_labels(interval: Interval, agreement: Interval) -> Gate:
     Parameters
     ----------
     interval : Interval
-        Mean skill over the shuffles.
+        Mean skill over the shuffles, from `shuffling.train_on_nonsense`: those of a second set
+        where the first was above 0.
     agreement : Interval
         Mean Matthews correlation of shuffled and true labels: a control that agrees with the
         truth for sure, either way, controls nothing, and fails too.
@@ -220,7 +221,7 @@ def shuffled_labels(interval: Interval, agreement: Interval) -> Gate:
     shuffled = agreement.low < MAX_AGREEMENT and agreement.high > -MAX_AGREEMENT
     verdict: Verdict = "pass" if interval.low <= 0.0 and shuffled else "fail"
     note = f"agreement of shuffled and true labels {agreement.value:.3f}"
-    return estimate("shuffled_labels", interval, "95 % interval not above 0", verdict, note)
+    return estimate("shuffled_labels", interval, "95 % interval not above 0 twice", verdict, note)
 
 
 def overall(gates: Sequence[Gate]) -> Verdict:

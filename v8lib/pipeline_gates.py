@@ -160,6 +160,9 @@ def linear_baseline(interval: Interval) -> Gate:
 
 
 def shifted_labels(interval: Interval) -> Gate:
-    """Judge models trained on labels of another time: their mean skill must not be above 0."""
+    """Judge models trained on labels of another time: their mean skill must not be above 0.
+
+    `interval` is over the shifts of `shuffling.train_on_nonsense`, as with shuffled labels.
+    """
     verdict: Verdict = "fail" if interval.low > 0.0 else "pass"
-    return estimate("shifted_labels", interval, "95 % interval not above 0", verdict)
+    return estimate("shifted_labels", interval, "95 % interval not above 0 twice", verdict)

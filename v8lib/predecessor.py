@@ -28,7 +28,7 @@ from v8lib.inversion import softmax
 from v8lib.labels import CLASS_NAMES
 from v8lib.preparation import Prepared, Steps, steps_of
 from v8lib.runtime import Prediction
-from v8lib.scaling import Scaler, apply_scaler
+from v8lib.scaling import ROWS_AT_A_TIME, Scaler, apply_scaler
 from v8lib.seeds import stream, torch_seed
 from v8lib.series import Segment
 from v8lib.splits import MIN_ROWS, SplitIndex
@@ -145,12 +145,18 @@ class PredecessorModel:
 
     def predict(self, features: NDArray[np.float32]) -> Prediction:
         """Return the prediction of unscaled features, shape (n_rows, n_features)."""
-        logits = apply_scaler(self.scaler, np.atleast_2d(features)).astype(np.float64)
-        for k, (weight, bias) in enumerate(self.weights):
-            logits = (np.maximum(logits, 0.0) if k else logits) @ weight.T + bias
+        scaled = apply_scaler(self.scaler, np.atleast_2d(features))
+        starts = range(0, len(scaled), ROWS_AT_A_TIME)
+        logits = np.concatenate([self._logits(scaled[k : k + ROWS_AT_A_TIME]) for k in starts])
         probs = softmax(logits)
         acting = actionable(probs, min_confidence=self.min_confidence)
         return Prediction(logits, probs, probs.argmax(axis=1), acting)
+
+    def _logits(self, scaled: NDArray[np.float32]) -> Array:
+        x = scaled.astype(np.float64)
+        for k, (weight, bias) in enumerate(self.weights):
+            x = (np.maximum(x, 0.0) if k else x) @ weight.T + bias
+        return x
 
 
 def train_predecessor(prepared: Prepared, parameters: Parameters) -> list[Model]:
@@ -158,14 +164,8 @@ def train_predecessor(prepared: Prepared, parameters: Parameters) -> list[Model]
 
     Only `epochs`, `batch_size`, `min_confidence`, `symbol` and `seed` are looked at.
     """
-    return fit_predecessors(
-        prepared,
-        symbol=parameters.symbol,
-        seed=parameters.seed,
-        epochs=parameters.epochs,
-        batch_size=parameters.batch_size,
-        min_confidence=parameters.min_confidence,
-    )
+    names = ("symbol", "seed", "epochs", "batch_size", "min_confidence")
+    return fit_predecessors(prepared, **{name: getattr(parameters, name) for name in names})
 
 
 def fit_predecessors(

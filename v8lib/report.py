@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,10 @@ from IPython.display import HTML, display
 
 from v8lib.bar_interval import interval_word
 from v8lib.gates import Gate, overall, promotion_reasons
+from v8lib.looks import stylesheet
 
 BADGES = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE"}
 NONE = "n/a"
-
-
-def stylesheet() -> str:
-    """Return the CSS of the fragments, for notebooks and pages alike."""
-    return files("v8lib").joinpath("report.css").read_text(encoding="utf-8")
 
 
 def use_style() -> None:

@@ -172,9 +172,7 @@ def ablation_tables(found: Mapping[str, Any]) -> str:
             (norm, loss, *(f"{v['log loss']:.4f} ({v['ECE']:.3f})" for v in values))
             for norm, loss, values in results["rows"]
         ]
-        # "tasks" is what results stored before version 0.3.0 call it; their origin says how old.
-        found = results.get("aids") or results["tasks"]
-        aids = ", ".join(f"{aid} {loss:.4f}" for aid, loss in found.items())
+        aids = ", ".join(f"{aid} {loss:.4f}" for aid, loss in results["aids"].items())
         parts += [f"### {market}", f"Log loss (ECE), {results['judged']}.", table(head, rows)]
         parts += [f"Aids in training, mean log loss over {results['n_seeds']} seeds: {aids}."]
     return "\n\n".join(parts)

@@ -134,6 +134,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def default_jobs(n_symbols: int) -> int:
+    """Return how many symbols to run at the same time.
+
+    One per core, and one more where the cores would otherwise stand idle beside the last ones.
+    """
+    n = cores()
+    return n_symbols if n_symbols <= n else n + (n_symbols % n > 0)
+
+
 def data_folder(request: Request) -> Path:
     """Return the folder to look for bars in.
 

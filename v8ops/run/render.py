@@ -11,7 +11,7 @@ from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from v8lib.report import stylesheet
+from v8lib.looks import stylesheet
 from v8lib.storage import write_bytes
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"

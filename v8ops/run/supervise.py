@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from v8lib.errors import RunError, StoreError
+from v8lib.errors import RunError, StoreError, V8Error
 from v8lib.storage import read_json, write_json
 from v8ops.run.plan import Plan, clean_env
 from v8ops.run.progress import Display
@@ -66,29 +67,35 @@ def warm_parent(plan: Plan) -> Iterator[dict[str, str]]:
     """Keep the parent of forked kernels running, if the plan's engine is fork.
 
     Yields what a worker's environment needs to find it: nothing for papermill. It starts
-    importing at once and is waited for by whoever needs it first.
+    importing at once and is waited for by whoever needs it first. What it says goes to the
+    run's folder in the end, if there is one: bad input must leave nothing.
     """
     if plan.engine != "fork":
         yield {}
         return
     threads = max(parameters.threads for parameters in plan.parameters.values())
     with tempfile.TemporaryDirectory(prefix="v8-") as folder:
-        path = str(Path(folder) / "zygote")  # a short path: sockets allow a hundred letters
-        with (plan.run_dir / ".zygote.log").open("wb") as log:
+        path, log = f"{folder}/zygote", Path(folder) / "log"  # sockets want a short path
+        with log.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "v8ops.run.zygote", path],
                 stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
+                stdout=out,
+                stderr=out,
                 cwd=PROJECT,
                 env=clean_env(**thread_limits(threads)),
                 start_new_session=True,
             )
         try:
             yield {SOCKET_VARIABLE: path}
+        except V8Error:  # nothing runs: do not wait until it has imported everything
+            process.kill()
+            raise
         finally:
             process.stdin.close()
             process.wait()
+            if plan.run_dir.is_dir():
+                shutil.copyfile(log, plan.run_dir / ".zygote.log")
 
 
 @contextlib.contextmanager
