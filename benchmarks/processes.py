@@ -48,10 +48,14 @@ def run_watched(
         ended = threading.Event()
         watcher = threading.Thread(target=_watch, args=(process, ended, found), daemon=True)
         watcher.start()
-        found.status = process.wait()
-        found.seconds = time.perf_counter() - began
-        ended.set()
-        watcher.join()
+        try:
+            found.status = process.wait()
+            found.seconds = time.perf_counter() - began
+        finally:
+            if process.poll() is None:  # we are being stopped: so is what we started
+                process.terminate()
+            ended.set()
+            watcher.join()
     return found
 
 

@@ -283,7 +283,7 @@ class TestLimits:
         ("rates", "gaps", "expected"),
         [
             ([22.0, 44.0], [0.0, -0.01], (True, True, True)),
-            ([21.9, 43.9], [0.01, 0.011], (False, False, True)),
+            ([21.8, 44.0], [0.01, 0.011], (False, False, True)),
             ([30.0, 60.0], [0.01, -0.009], (True, True, True)),  # within two standard errors
         ],
     )
