@@ -8,6 +8,7 @@ A client sends one JSON line {"argv", "cwd", "env"} and gets {"pid"}. When a cli
 its kernels are killed; when stdin closes, everything is.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -151,6 +152,9 @@ def main(arguments: list[str]) -> int:
     sys.modules.setdefault("debugpy", None)
     for name in PRELOADED:
         importlib.import_module(name)
+    # What is here stays: a fork whose collector walked through it would copy all of its pages.
+    gc.collect()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels leave no zombies
     server = Server(arguments[0])
     sys.stdout.write("ready\n")
