@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v8lib.bars import bar_seconds
-from v8lib.baselines import Splits, climatology, fit_linear
+from v8lib.baselines import Data, climatology, fit_linear
 from v8lib.ensemble import joined_rows
 from v8lib.labels import Label
 from v8lib.preparation import Prepared
@@ -30,6 +30,30 @@ class Model(Protocol):
 
     def predict(self, features: NDArray[np.float32]) -> Prediction:
         """Return the prediction of unscaled features, (n_rows, n_features)."""
+
+
+class ScaledSplits:
+    """The splits of a fold, scaled, as `baselines.Splits` has them.
+
+    Train, by far the largest, is made anew whenever it is asked for: what needs most memory can
+    then let go of it.
+    """
+
+    def __init__(self, scaler: Scaler, train: Rows, *others: Rows) -> None:
+        self._scaler, self._train = scaler, train
+        self.valid, self.calib, test = (_scaled(scaler, rows) for rows in others)
+        self.test_features = test[0]
+
+    @property
+    def train(self) -> Data:
+        """Scaled features and labels of the train rows."""
+        return _scaled(self._scaler, self._train)
+
+
+def _scaled(scaler: Scaler, rows: Rows) -> Data:
+    scaled = apply_scaler(scaler, rows.features)
+    release(rows.features)  # as large as what was made of it
+    return scaled, rows.labels
 
 
 @dataclass(frozen=True)
@@ -131,13 +155,7 @@ class Case:
         return fit_linear(self.scaled)
 
     @cached_property
-    def scaled(self) -> list[Splits]:
+    def scaled(self) -> list[ScaledSplits]:
         """Scaled features and labels of every fold, as the baselines want them."""
         parts = zip(self.models, self.train, self.valid, self.calib, self.tests, strict=True)
-        return [_scaled(model.scaler, *rows) for model, *rows in parts]
-
-
-def _scaled(scaler: Scaler, *rows: Rows) -> Splits:
-    train, valid, calib, test = ((apply_scaler(scaler, r.features), r.labels) for r in rows)
-    release(rows[0].features)  # hardly looked at again, and as large as what was made of it
-    return Splits(train, valid, calib, test[0])
+        return [ScaledSplits(model.scaler, *rows) for model, *rows in parts]
