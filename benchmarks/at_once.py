@@ -1,12 +1,17 @@
-"""Our trainings of several symbols side by side, as a run has them: one thread per process."""
+"""Trainings in processes of their own: side by side as a run has them, or one contestant alone.
+
+Libraries bring thread pools of their own into a process, and those of one slow the others down.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 
-from benchmarks import ours
+from benchmarks import loops, ours
 from benchmarks.training_data import Run, TrainingData
+from v8lib.model import use_threads
 from v8lib.training_settings import TrainingSettings
 from v8ops.proof.checks import one_thread
 
@@ -44,9 +49,49 @@ def _train(number: int) -> Run:
 
 def warm_up(data: TrainingData, settings: TrainingSettings) -> None:
     """Train on a few rows, so that what is imported or compiled late has been."""
-    from dataclasses import replace
+    ours.train(*_few(data, settings))
 
-    few = 4 * settings.batch_size
+
+def _few(data: TrainingData, settings: TrainingSettings) -> Job:
+    n = 4 * settings.batch_size
     features, labels = data.train
-    small = replace(data, train=(features[:few], labels[:few]), targets=data.targets[:few])
-    ours.train(small, replace(settings, epochs=1))
+    small = replace(data, train=(features[:n], labels[:n]), targets=data.targets[:n])
+    return small, replace(settings, epochs=1)
+
+
+def train_alone(
+    train: Callable[[TrainingData, TrainingSettings], Run], jobs: Sequence[Job], threads: int
+) -> list[Run]:
+    """Return the trainings of one contestant, one after the other in a fresh process.
+
+    Parameters
+    ----------
+    train : function of a module
+        From data and settings to a run; called on a few rows first.
+    jobs : sequence of (data, settings)
+        Of every symbol.
+    threads : int
+        Of the process.
+    """
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_train_all, (train, list(jobs), threads))
+
+
+def _train_all(train: Callable[..., Run], jobs: list[Job], threads: int) -> list[Run]:
+    use_threads(threads)
+    train(*_few(*jobs[0]))
+    return [train(*job) for job in jobs]
+
+
+def products_alone(n_features: int, batch: int, precision: str, threads: int) -> float:
+    """Return rows/s of the matrix products alone, in a fresh process."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_products, (n_features, batch, precision, threads))
+
+
+def _products(n_features: int, batch: int, precision: str, threads: int) -> float:
+    import torch
+
+    use_threads(threads)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return loops.matrix_products(n_features, batch, dtype)

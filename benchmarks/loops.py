@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.machine import available_cores
 from benchmarks.training_data import Epoch, Run, TrainingData, judged
 from v8lib.losses import balanced_class_weights, focal_loss
 from v8lib.metrics import log_loss
@@ -144,6 +145,11 @@ def _epoch_by_epoch(
         step()
         epochs.append(Epoch(time.perf_counter() - started, n_rows, judge()))
     return Run(epochs, time.perf_counter() - began)
+
+
+def lightgbm_loop(data: TrainingData, settings: TrainingSettings) -> Run:
+    """Return `lightgbm_run` on all cores."""
+    return lightgbm_run(data, settings.seed, available_cores())
 
 
 def lightgbm_run(data: TrainingData, seed: int, threads: int) -> Run:

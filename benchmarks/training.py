@@ -5,15 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from benchmarks import loops, ours
-from benchmarks.at_once import train_at_once, warm_up
+from benchmarks.at_once import products_alone, train_alone, train_at_once
 from benchmarks.figures import rounds
 from benchmarks.machine import available_cores
 from benchmarks.training_data import Run, TrainingData, make_training_data
 from v8lib.config import Parameters
-from v8lib.model import use_threads
 from v8lib.recipe import training_settings
 from v8lib.training_settings import TrainingSettings
 
@@ -21,7 +18,7 @@ PROCESSES = 2
 BATCHES = (256, 512, 1024)
 EXCESS_NATS = 0.02  # the fixed log loss: so much above that of the exact probabilities
 PLAIN, SKORCH, SKLEARN, LIGHTGBM = "plain loop", "skorch", "scikit-learn MLP", "LightGBM"
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -37,9 +34,8 @@ class Contest:
 
     def plain(self, number: int) -> list[Run]:
         """Return the plain loop of every symbol, one after the other, on all cores."""
-        use_threads(available_cores())
-        pairs = zip(self.data, self.of_round(number), strict=True)
-        return [loops.plain_loop(own, settings) for own, settings in pairs]
+        jobs = list(zip(self.data, self.of_round(number), strict=True))
+        return train_alone(loops.plain_loop, jobs, available_cores())
 
     def at_once(self, precision: str, number: int) -> tuple[list[Run], float]:
         """Return our training of every symbol side by side, and its seconds."""
@@ -48,24 +44,18 @@ class Contest:
 
     def alone(self, precision: str, threads: int, batch: int, number: int) -> Run:
         """Return our training of the first symbol."""
-        use_threads(threads)
         settings = self.of_round(number, batch_size=batch)[0]
-        return ours.train(self.data[0], ours.with_precision(settings, precision))
+        job = self.data[0], ours.with_precision(settings, precision)
+        return train_alone(ours.train, [job], threads)[0]
 
     def peer(self, loop: Callable[[TrainingData, TrainingSettings], Run], number: int) -> Run:
         """Return a peer's training of the first symbol, on all cores."""
-        use_threads(available_cores())
-        return loop(self.data[0], self.of_round(number)[0])
-
-    def lightgbm(self, number: int) -> Run:
-        """Return LightGBM on the first symbol, on all cores."""
-        return loops.lightgbm_run(self.data[0], self.of_round(number)[0].seed, available_cores())
+        return train_alone(loop, [(self.data[0], self.of_round(number)[0])], available_cores())[0]
 
     def products(self, precision: str, threads: int, _: int) -> float:
         """Return rows/s of the matrix products alone."""
-        use_threads(threads)
         n_features, batch = self.data[0].train[0].shape[1], self.settings[0].batch_size
-        return loops.matrix_products(n_features, batch, DTYPES[precision])
+        return products_alone(n_features, batch, precision, threads)
 
 
 def measure(parameters: Sequence[Parameters], *, repeats: int) -> dict[str, Any]:
@@ -81,8 +71,6 @@ def measure(parameters: Sequence[Parameters], *, repeats: int) -> dict[str, Any]
     data = [make_training_data(p) for p in parameters]
     settings = [training_settings(p) for p in parameters]
     settings = [replace(s, patience_epochs=s.epochs) for s in settings]  # as many rows for all
-    use_threads(1)
-    warm_up(data[0], settings[0])
     together, alone, floor = contestants(Contest(data, settings))
     found = rounds(together | alone | floor, repeats)
     level = data[0].possible_log_loss + EXCESS_NATS
@@ -104,7 +92,7 @@ def measure(parameters: Sequence[Parameters], *, repeats: int) -> dict[str, Any]
 def contestants(contest: Contest) -> tuple[dict[str, Callable[[int], Any]], ...]:
     """Return who trains all symbols, who trains one, and the floor, each by name."""
     batch, cores = contest.settings[0].batch_size, available_cores()
-    precisions = [p for p in DTYPES if p == "fp32" or ours.has_bf16()]
+    precisions = [p for p in PRECISIONS if p == "fp32" or ours.has_bf16()]
     together = {PLAIN: contest.plain} | {
         at_once_name(p): partial(contest.at_once, p) for p in precisions
     }
@@ -115,7 +103,7 @@ def contestants(contest: Contest) -> tuple[dict[str, Callable[[int], Any]], ...]
     }
     alone[SKORCH] = partial(contest.peer, loops.skorch_loop)
     alone[SKLEARN] = partial(contest.peer, loops.sklearn_loop)
-    alone[LIGHTGBM] = contest.lightgbm
+    alone[LIGHTGBM] = partial(contest.peer, loops.lightgbm_loop)
     products = {("fp32", 1), ("fp32", cores)} | {(p, 1) for p in precisions}
     floor = {floor_name(*each): partial(contest.products, *each) for each in sorted(products)}
     return together, alone, floor
