@@ -69,6 +69,7 @@ def test_scaled_rows_are_those_the_model_sees(case, models):
                 features, scaling.apply_scaler(model.scaler, rows.features)
             )
             assert labels.tolist() == rows.labels.tolist()
+        assert found.train_labels.tolist() == case.train[k].labels.tolist()
         expected = scaling.apply_scaler(model.scaler, case.tests[k].features)
         np.testing.assert_array_equal(found.test_features, expected)
 

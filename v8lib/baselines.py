@@ -38,6 +38,11 @@ class Splits:
     calib: Data
     test_features: NDArray[np.float32]
 
+    @property
+    def train_labels(self) -> NDArray[np.int64]:
+        """Labels of train, for who needs no features."""
+        return self.train[1]
+
 
 Fit = Callable[[Splits], Array]
 
@@ -78,7 +83,7 @@ def fit_baselines(
             f"{', '.join(VOLATILITY_FAMILIES)}"
         )
     fits: dict[str, Fit] = {
-        "climatology": lambda s: np.tile(climatology(s.train[1]), (len(s.test_features), 1)),
+        "climatology": lambda s: np.tile(climatology(s.train_labels), (len(s.test_features), 1)),
         "volatility_only": lambda s: _logistic(s, is_volatility),
         "logistic": _logistic,
         "gradient_boosting": lambda s: calibrated(histogram_trees, s, seed),
@@ -131,7 +136,7 @@ def calibrated(fit: Callable[..., LogProbs], splits: Splits, seed: int) -> Array
         log_probs(splits.calib[0]),
         splits.calib[1],
         log_probs(splits.test_features),
-        climatology(splits.train[1]),
+        climatology(splits.train_labels),
     )
 
 

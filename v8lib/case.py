@@ -42,7 +42,7 @@ class ScaledSplits:
     def __init__(self, scaler: Scaler, train: Rows, *others: Rows) -> None:
         self._scaler, self._train = scaler, train
         self.valid, self.calib, test = (_scaled(scaler, rows) for rows in others)
-        self.test_features = test[0]
+        self.train_labels, self.test_features = train.labels, test[0]
 
     @property
     def train(self) -> Data:
