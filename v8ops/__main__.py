@@ -2,6 +2,7 @@
 
     python -m v8ops check-bars FILE...
     python -m v8ops fetch --symbols BTC
+    python -m v8ops serve --symbols BTC
 
 A run is `python run_all.py`.
 """
@@ -13,8 +14,15 @@ from collections.abc import Sequence
 
 from v8lib.errors import V8Error
 
-COMMANDS = {"check-bars": "v8ops.feeds.check", "fetch": "v8ops.feeds.fetch"}
-WORDS = "check-bars: say what a bar file is worth; fetch: get bars from an exchange or archive"
+COMMANDS = {
+    "check-bars": "v8ops.feeds.check",
+    "fetch": "v8ops.feeds.fetch",
+    "serve": "v8ops.production.serve",
+}
+WORDS = (
+    "check-bars: say what a bar file is worth; fetch: get bars from an exchange or archive; "
+    "serve: emit and log a signal for every new bar"
+)
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
