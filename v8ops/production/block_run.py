@@ -148,4 +148,11 @@ class BlockRun:
             bundle = self.models.bundle(member.version)
             words = alarm_words(bundle, self.recent.rows(member.version))
             if words:
+                self.keeper.notes.say(
+                    "alarm",
+                    f"{member.role} {member.version}: {words}",
+                    symbol=self.models.symbol,
+                    epoch_s=epoch_s,
+                    version=member.version,
+                )
                 self._take_back(member.version, epoch_s, words)
