@@ -13,6 +13,7 @@ from v8lib.errors import V8Error
 COMMANDS = {
     "check-bars": "v8ops.feeds.check",
     "fetch": "v8ops.feeds.fetch",
+    "serve": "v8ops.production.serve",
     "promote": "v8ops.production.promote",
     "advance": "v8ops.production.advance",
     "rollback": "v8ops.production.rollback_command",
@@ -23,6 +24,7 @@ COMMANDS = {
 WORDS = {
     "check-bars": "say what a bar file is worth",
     "fetch": "get bars from an exchange or archive",
+    "serve": "emit and log a signal for every new bar",
     "promote": "make a bundle the candidate, in shadow",
     "advance": "give the candidate its next share of the bars",
     "rollback": "take a model out of use, at once",
