@@ -87,6 +87,7 @@ LAYERS = {
         "many_runtimes",
         "signals",
         "ensemble",
+        "drift",
         "bundle",
         "skill_sources",
         "paired",
