@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from v8lib import bundle, features, probes, storage
+from v8lib import bundle, bundle_folder, features, probes, storage
 from v8lib.errors import BundleError
+from v8lib.kinds import MODEL
 
-FILES = (bundle.MODEL, bundle.MANIFEST, bundle.GOLDEN)
+FILES = (MODEL, bundle_folder.MANIFEST, bundle_folder.GOLDEN)
 PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
@@ -24,6 +25,8 @@ def facts(table):
         "interval_s": 60,
         "exclude_families": [],
         "warmup_bars": features.warmup_bars(table),
+        "labels": {"scheme": "trailing_tercile", "horizon_bars": 4},
+        "class_shares": [0.3, 0.4, 0.3],
         "gates": {"skill": {"value": 0.1, "verdict": "pass"}},
     }
 
@@ -42,10 +45,10 @@ def copied(written, tmp_path):
 
 def rewrite(folder, change):
     """Change the manifest, and give the folder the name that belongs to the change."""
-    manifest = json.loads((folder / bundle.MANIFEST).read_text(encoding="utf-8"))
+    manifest = json.loads((folder / bundle_folder.MANIFEST).read_text(encoding="utf-8"))
     change(manifest)
-    storage.write_json(folder / bundle.MANIFEST, manifest)
-    return folder.rename(folder.parent / bundle._version(manifest))
+    storage.write_json(folder / bundle_folder.MANIFEST, manifest)
+    return folder.rename(folder.parent / bundle_folder.version_of(manifest))
 
 
 def test_a_bundle_is_three_files_under_symbol_and_version(written):
@@ -136,10 +139,10 @@ def test_a_missing_folder_is_refused(tmp_path):
         bundle.load_bundle(tmp_path / "BTC" / "v8-000000000000")
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
+@pytest.mark.parametrize("version", [0, 2, 4, "3", None, True, 3.0])
 def test_another_schema_is_refused_by_both_numbers(copied, version):
     folder = rewrite(copied, lambda manifest: manifest.update(schema_version=version))
-    with pytest.raises(BundleError, match=rf"schema version {version}, this code reads 2"):
+    with pytest.raises(BundleError, match=rf"schema version {version}, this code reads 3"):
         bundle.load_bundle(folder)
 
 
@@ -156,30 +159,30 @@ def test_a_renamed_folder_is_refused(copied):
         lambda m: m["model"].update(decision_offsets=[0.0, 0.0, 0.0]),
         lambda m: m["model"].update(min_confidence=0.5),
         lambda m: m["gates"]["skill"].update(verdict="fail"),
-        lambda m: m["files"].update({bundle.GOLDEN: "0" * 64}),
+        lambda m: m["files"].update({bundle_folder.GOLDEN: "0" * 64}),
         lambda m: m.update(symbol="ETH"),
         lambda m: m.update(extra=1),
         lambda m: m.pop("gates"),
     ],
 )
 def test_a_manifest_that_was_tampered_with_is_refused(copied, change):
-    manifest = json.loads((copied / bundle.MANIFEST).read_text(encoding="utf-8"))
+    manifest = json.loads((copied / bundle_folder.MANIFEST).read_text(encoding="utf-8"))
     change(manifest)
-    storage.write_json(copied / bundle.MANIFEST, manifest)
+    storage.write_json(copied / bundle_folder.MANIFEST, manifest)
     with pytest.raises(BundleError, match="has been altered"):
         bundle.load_bundle(copied)
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "3", '"text"', "{}"])
 def test_a_manifest_that_is_json_but_no_manifest_is_refused(copied, content):
-    (copied / bundle.MANIFEST).write_text(content)
+    (copied / bundle_folder.MANIFEST).write_text(content)
     with pytest.raises(BundleError):
         bundle.load_bundle(copied)
 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity"])
 def test_a_manifest_with_a_number_that_is_none_is_refused(copied, word):
-    path = copied / bundle.MANIFEST
+    path = copied / bundle_folder.MANIFEST
     text = path.read_text(encoding="utf-8")
     assert '"min_confidence": 0.6' in text
     path.write_text(text.replace('"min_confidence": 0.6', f'"min_confidence": {word}'))
@@ -189,7 +192,7 @@ def test_a_manifest_with_a_number_that_is_none_is_refused(copied, word):
 
 def test_a_manifest_written_otherwise_is_refused_even_if_it_means_the_same(copied):
     """A flipped bit in a float's last digit can leave its value as it is, and must not pass."""
-    path = copied / bundle.MANIFEST
+    path = copied / bundle_folder.MANIFEST
     text = path.read_text(encoding="utf-8")
     assert '"min_confidence": 0.6' in text
     path.write_text(text.replace('"min_confidence": 0.6', '"min_confidence": 0.60'))
@@ -231,29 +234,41 @@ def test_golden_bars_without_features_are_refused_when_writing(
     assert not (tmp_path / "BTC").exists()
 
 
+@pytest.mark.parametrize("written_before", [0, 1, 2])
+@pytest.mark.parametrize("within", [False, True])
 def test_a_write_that_stopped_half_way_is_no_bundle_and_is_completed_by_the_next(
-    tmp_path, monkeypatch, make_runtime, facts, golden_bars
+    tmp_path, monkeypatch, make_runtime, facts, golden_bars, written_before, within
 ):
-    def kill(*_):
-        raise KeyboardInterrupt
+    """Killed between two files or in the middle of one: a temporary file is then left."""
+    done = []
+
+    def dies(path, content):
+        if len(done) == written_before:
+            if within:
+                (path.parent / f".{path.name}.x1y2z3").write_bytes(content[:100])
+            raise KeyboardInterrupt
+        done.append(path.name)
+        return storage.write_bytes(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bundle, "write_json", kill)
+        patch.setattr(bundle_folder, "write_bytes", dies)
         with pytest.raises(KeyboardInterrupt):
             bundle.write_bundle(tmp_path, "BTC", make_runtime(), facts, golden_bars)
     (half,) = (tmp_path / "BTC").iterdir()
+    assert len(list(half.iterdir())) == written_before + within
     with pytest.raises(BundleError, match="is no bundle"):
         bundle.load_bundle(half)
     folder = bundle.write_bundle(tmp_path, "BTC", make_runtime(), facts, golden_bars)
     assert folder == half
+    assert sorted(path.name for path in half.iterdir()) == sorted(FILES)
 
 
 def test_no_file_of_a_bundle_is_a_pickle_or_an_archive(written):
     for name in FILES:
         content = (written / name).read_bytes()
         assert not content.startswith(PICKLE_STARTS)
-    assert set(storage.read_arrays(written / bundle.MODEL)) >= {"0.layers.0.weight"}
-    for name in (bundle.MANIFEST, bundle.GOLDEN):
+    assert set(storage.read_arrays(written / MODEL)) >= {"0.layers.0.weight"}
+    for name in (bundle_folder.MANIFEST, bundle_folder.GOLDEN):
         assert isinstance(storage.read_json(written / name), dict)
 
 

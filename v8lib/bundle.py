@@ -1,11 +1,10 @@
-"""Bundles: an immutable folder of safetensors and JSON that proves itself when it is loaded.
+"""Bundles: an immutable folder that proves itself when it is loaded, for models of every kind.
 
 A bundle's version is made from its content: the same model, written twice, is one bundle, and
 a folder whose files no longer give its name has been altered.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,42 +13,58 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from v8lib.bar_arrays import BarArrays, bar_arrays, step_seconds
-from v8lib.errors import BundleError, StoreError
-from v8lib.features import feature_table
-from v8lib.latest import LatestFeatures
-from v8lib.raw_bars import COLUMNS
-from v8lib.runtime import Prediction, Runtime, model_facts, model_weights, runtime_from
-from v8lib.storage import (
-    arrays_bytes,
-    json_bytes,
-    read_arrays,
-    read_json,
-    sha256_bytes,
-    sha256_file,
-    write_bytes,
-    write_json,
+from v8lib.bundle_folder import (
+    GOLDEN,
+    MANIFEST,
+    REFERENCE,
+    SCHEMA_VERSION,
+    Contents,
+    folder_of,
+    json_object,
+    read_folder,
+    write_folder,
 )
+from v8lib.drift import Reference, reference_from, reference_numbers
+from v8lib.errors import BarsError, BundleError, FeatureError
+from v8lib.golden import check_golden, compact, golden_figures, latest_features
+from v8lib.json_values import Values
+from v8lib.kinds import KINDS, AnyRuntime, kind_of
+from v8lib.latest import LatestFeatures
+from v8lib.manifest import check_manifest
+from v8lib.runtime import Prediction
+from v8lib.storage import json_bytes, sha256_bytes
 
 if TYPE_CHECKING:  # production computes signals from arrays and does without pandas
     import pandas as pd
 
-SCHEMA_VERSION = 2
-GOLDEN_TOLERANCE = 1e-6
-MODEL, MANIFEST, GOLDEN = "model.safetensors", "manifest.json", "golden.json"
+RUN_NAME = "v8"  # what the version of a run's model begins with
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded, verified bundle."""
+    """A loaded, verified bundle.
+
+    Attributes
+    ----------
+    version : str
+        Name of its folder.
+    manifest : mapping
+        Everything that is known about the model, as JSON values.
+    runtime : Runtime, LinearRuntime or OnnxRuntime
+        The model.
+    reference : drift.Reference or None
+        What drift is measured against, where it was stored.
+    """
 
     version: str
     manifest: Mapping[str, Any]
-    runtime: Runtime
+    runtime: AnyRuntime
+    reference: Reference | None = None
 
     @cached_property
     def latest(self) -> LatestFeatures:
-        """What computes the features of a last bar for this model."""
-        return _latest(self.manifest, self.manifest["model"]["scaler"]["names"])
+        """What computes the features of the last bars for this model, its columns in order."""
+        return latest_features(self.manifest, self.runtime)
 
     def predict(self, bars: "pd.DataFrame | BarArrays") -> Prediction:
         """Return the prediction for the last bar of `bars`, a frame or arrays of one symbol.
@@ -75,11 +90,16 @@ class Bundle:
 def write_bundle(
     models_dir: Path | str,
     symbol: str,
-    runtime: Runtime,
+    runtime: AnyRuntime,
     facts: Mapping[str, Any],
     golden_bars: "pd.DataFrame",
+    *,
+    reference: Reference | None = None,
+    name: str = RUN_NAME,
 ) -> Path:
     """Write a bundle and return its folder `models_dir/symbol/version`.
+
+    Nothing is written unless it loads; an interrupted write is completed by the next.
 
     Parameters
     ----------
@@ -87,32 +107,45 @@ def write_bundle(
         The models folder.
     symbol : str
         Whose model it is.
-    runtime : Runtime
+    runtime : Runtime, LinearRuntime or OnnxRuntime
         The model and all steps round it.
     facts : mapping
-        JSON values for the manifest: interval_s, exclude_families, warmup_bars, feature
-        look-backs, label definition, training window, data hash, git commit, versions, gates.
+        JSON values for the manifest: interval_s, exclude_families, warmup_bars, labels
+        (horizon_bars), class_shares (of train) and gates; feature look-backs, training window,
+        data hash, git commit, versions where they are known.
     golden_bars : DataFrame
         Bars that end in a bar with features; their prediction is stored and checked at load.
+    reference : drift.Reference, optional
+        Of the train rows, of the model's columns.
+    name : str
+        What the version begins with.
+
+    Raises
+    ------
+    BundleError
+        If a fact is missing or of another type, or the golden bars have no features.
     """
-    golden = _golden(runtime, facts, golden_bars)
-    files = {
-        MODEL: arrays_bytes(model_weights(runtime)),
-        GOLDEN: (json.dumps(golden, allow_nan=False) + "\n").encode(),
-    }
+    kind = KINDS[kind_of(runtime)]
+    golden = golden_figures(runtime, facts, golden_bars)
+    files = {kind.file: kind.content(runtime), GOLDEN: golden}
+    if reference is not None:
+        files[REFERENCE] = compact(reference_numbers(reference))
     manifest = {
         "schema_version": SCHEMA_VERSION,
-        "kind": "mlp",
+        "name": name,
+        "kind": kind_of(runtime),
         "symbol": symbol,
         **facts,
-        "model": model_facts(runtime),
-        "files": {name: sha256_bytes(content) for name, content in files.items()},
+        "model": kind.facts(runtime),
+        "files": {file: sha256_bytes(content) for file, content in files.items()},
     }
-    folder = Path(models_dir) / symbol / _version(manifest)
-    if not (folder / MANIFEST).is_file():
-        for name, content in files.items():
-            write_bytes(folder / name, content)
-        write_json(folder / MANIFEST, manifest)  # last: a folder without it is no bundle
+    try:
+        json_bytes(manifest)
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"the facts are no JSON values: {error}") from None
+    folder = folder_of(models_dir, manifest)
+    _assembled(folder, Contents(manifest, files))
+    write_folder(folder, files, manifest)
     load_bundle(folder)
     return folder
 
@@ -123,76 +156,40 @@ def load_bundle(folder: Path | str) -> Bundle:
     Raises
     ------
     BundleError
-        If a file is missing or altered, the schema is not this code's, the folder's name is
-        not its content's, or the golden bars do not give the golden probabilities.
+        If a file is missing, altered, foreign or a link, the schema is not this code's, the
+        folder's name is not its content's, a value has the wrong type, a weight is not finite,
+        the features are not the ones this code computes, or the golden bars do not give the
+        golden probabilities.
     """
-    folder = Path(folder)
-    manifest = _read_manifest(folder)
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        raise BundleError(
-            f"{folder}: schema version {manifest.get('schema_version')}, "
-            f"this code reads {SCHEMA_VERSION}"
-        )
-    if _version(manifest) != folder.name:
-        raise BundleError(f"{folder}: {MANIFEST} has been altered: it is not version {folder.name}")
-    if manifest.get("symbol") != folder.parent.name:
-        raise BundleError(f"{folder}: this is a bundle of {manifest.get('symbol')}")
-    for name, expected in manifest["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f"{folder}: {name} is missing")
-        if sha256_file(path) != expected:
-            raise BundleError(f"{folder}: {name} has been altered: its hash is not the manifest's")
-    runtime = runtime_from(read_arrays(folder / MODEL), manifest["model"])
-    bundle = Bundle(folder.name, manifest, runtime)
-    _check_golden(bundle, read_json(folder / GOLDEN), folder)
+    folder = Path(folder).absolute()
+    return _assembled(folder, read_folder(folder))
+
+
+def _assembled(folder: Path, contents: Contents) -> Bundle:
+    """Return the bundle that some contents make, all of it checked."""
+    manifest, files = contents.manifest, contents.files
+    where = f"{folder}: {MANIFEST}"
+    kind = check_manifest(manifest, where)
+    facts = Values.of(manifest["model"], f"{where}: 'model'")
+    try:
+        runtime = kind.read(files[kind.file], facts)
+        reference = _reference(files.get(REFERENCE), runtime, str(folder))
+        bundle = Bundle(folder.name, manifest, runtime, reference)
+        check_golden(bundle.predict, files[GOLDEN], kind.golden_tolerance)
+    except (BundleError, FeatureError, BarsError) as error:
+        message = str(error)
+        whole = message.startswith(str(folder))
+        raise BundleError(message if whole else f"{folder}: {message}") from None
     return bundle
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a folder, down to the byte as this code writes it."""
-    path = folder / MANIFEST
+def _reference(content: bytes | None, runtime: AnyRuntime, where: str) -> Reference | None:
+    if content is None:
+        return None
     try:
-        manifest = read_json(path)
-        as_written = json_bytes(manifest)
-    except (StoreError, ValueError) as error:
-        raise BundleError(f"{folder} is no bundle: {error}") from None
-    if not isinstance(manifest, dict):
-        raise BundleError(f"{folder} is no bundle: {MANIFEST} holds no names")
-    if path.read_bytes() != as_written:
-        raise BundleError(f"{folder}: {MANIFEST} has been altered: it is not as it was written")
-    return manifest
-
-
-def _version(manifest: Mapping[str, Any]) -> str:
-    """Return the name that belongs to a manifest, and through its hashes to every file."""
-    canonical = json.dumps(manifest, sort_keys=True, allow_nan=False).encode()
-    return f"v8-{sha256_bytes(canonical)[:12]}"
-
-
-def _latest(facts: Mapping[str, Any], names: Sequence[str]) -> LatestFeatures:
-    table = feature_table(facts["interval_s"], facts["exclude_families"])
-    if [f.name for f in table] != list(names):
-        raise BundleError("the bundle's features are not the ones this code computes")
-    return LatestFeatures(table, facts["interval_s"])
-
-
-def _golden(
-    runtime: Runtime, facts: Mapping[str, Any], golden_bars: "pd.DataFrame"
-) -> dict[str, Any]:
-    bars = bar_arrays(golden_bars)
-    row = _latest(facts, runtime.scaler.names).features(bars)
-    if not np.isfinite(row).all():
-        raise BundleError("the golden bars do not end in a bar with features")
-    return {
-        "epoch_s": bars.epoch_s.tolist(),
-        **{name: array.tolist() for name, array in zip(COLUMNS, bars, strict=False)},
-        "probs": runtime.predict(row).probs[0].tolist(),
-    }
-
-
-def _check_golden(bundle: Bundle, golden: Mapping[str, Any], folder: Path) -> None:
-    bars = BarArrays(*(np.array(golden[name]) for name in (*COLUMNS, "epoch_s")))
-    gap = float(np.abs(bundle.predict(bars).probs[0] - np.array(golden["probs"])).max())
-    if not gap <= GOLDEN_TOLERANCE:  # a NaN fails too
-        raise BundleError(f"{folder}: the golden bars give other probabilities (off by {gap:.2g})")
+        reference = reference_from(json_object(content, f"{where}: {REFERENCE}"))
+    except ValueError as error:
+        raise BundleError(f"{REFERENCE}: {error}") from None
+    if list(reference.names) != list(runtime.names):
+        raise BundleError(f"{REFERENCE}: its columns are not the model's")
+    return reference

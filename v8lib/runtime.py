@@ -61,6 +61,11 @@ class Runtime:
     offsets: Array
     min_confidence: float
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in order."""
+        return self.scaler.names
+
     def predict(self, features: NDArray[np.float32]) -> Prediction:
         """Return the prediction for unscaled features, shape (n_rows, n_features).
 

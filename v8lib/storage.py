@@ -89,16 +89,29 @@ def read_arrays(path: Path | str) -> "dict[str, NDArray]":
     StoreError
         If the file is missing or is not a whole safetensors file.
     """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist") from None
+    return arrays_from(content, str(path))
+
+
+def arrays_from(content: bytes, name: str) -> "dict[str, NDArray]":
+    """Return the named arrays of the bytes of a safetensors file; `name` is for the message.
+
+    Raises
+    ------
+    StoreError
+        If they are not a whole safetensors file, or hold a type that numpy has not.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    path = Path(path)
     try:
-        return load(path.read_bytes())
-    except FileNotFoundError:
-        raise StoreError(f"{path} does not exist") from None
-    except SafetensorError as error:
-        raise StoreError(f"{path} is not a whole safetensors file: {error}") from None
+        return load(content)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{name} is not a whole safetensors file: {error}") from None
 
 
 def write_array(path: Path | str, array: "NDArray") -> Path:
