@@ -293,7 +293,7 @@ def test_one_who_holds_the_lock_for_good_does_not_stop_the_others(tmp_path, monk
         text=True,
     ) as holder:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(ProductionError, match="held for .* by another process"):
+        with pytest.raises(ProductionError, match=r"held for .* by another process"):
             take_back(tmp_path, "BTC", "v8-b", who="serve", why="NaN")
         holder.kill()
     assert take_back(tmp_path, "BTC", "v8-b", who="serve", why="NaN").revision == 3
