@@ -13,6 +13,8 @@ from rollout_kit import REPO
 
 from v8ops.production import rollout_file, rollout_lock, transitions
 from v8ops.production.record import event
+from v8ops.production.rollback import take_back
+from v8ops.production.rollout_state import SymbolState
 
 KILLS = int(os.environ.get("V8_KILLS", "8"))
 PER_FOLDER = 10  # kills in one folder: histories stay short, and each state is one after kills
@@ -123,6 +125,65 @@ def noted(rollout, k):
     """Return a symbol's first state, with one event."""
     told = event("ann", "promote", "v5-a", "")
     return transitions.install(rollout.of(f"S{k}"), "v5-a", event=told)
+
+
+# Ends itself, as kill -9 would, at one of the calls to the system that a rollback makes.
+SUICIDE = """
+import os, signal, sys
+from v8ops.production.rollback import take_back
+from v8ops.production import rollout_file
+
+models, left = sys.argv[1], int(sys.argv[2])
+CALLS = {"fcntl.flock", "tempfile.mkstemp", "os.chmod", "os.rename", "os.remove"}
+
+def count(name, arguments=()):
+    global left
+    if name in CALLS or (name == "open" and "rollout" in str(arguments[0])):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sync = os.fsync
+def counted(handle):
+    count("os.chmod")
+    sync(handle)
+    count("os.chmod")
+os.fsync = counted
+sys.addaudithook(count)
+take_back(models, "BTC", "v5-a", who="serve", why="NaN")
+sys.stdout.write(str(left))
+"""
+
+
+def test_a_kill_at_every_single_step_leaves_the_state_before_or_after(tmp_path):
+    seen, step, status = [], 0, -signal.SIGKILL
+    while status == -signal.SIGKILL:
+        step += 1
+        models = tmp_path / str(step)
+        models.mkdir()
+        first = transitions.install(
+            SymbolState(), "v5-a", event=event("ann", "promote", "v5-a", "")
+        )
+        rollout_file.change_rollout(models, lambda r, first=first: r.having("BTC", first))
+        done = subprocess.run(
+            [sys.executable, "-c", SUICIDE, str(models), str(step)],
+            cwd=REPO,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        status = done.returncode
+        found = rollout_file.read_rollout(models)
+        check(models, found)
+        seen.append(found.revision)
+        again = take_back(models, "BTC", "v5-a", who="serve", why="NaN")
+        assert again.revision == 2 and again.of("BTC").blocked == {"v5-a": "NaN"}
+        (models / rollout_file.NAME).write_bytes(b"{")
+        restored = rollout_file.restore_rollout(models, lambda r: r).of("BTC")
+        assert restored.blocked == {"v5-a": "NaN"}, "a block is not forgotten"
+    assert status == 0, done.stderr
+    assert seen == sorted(seen) and seen[0] == 1 and seen[-1] == 2, "first before, then after"
+    assert step > 12, "there were steps to be killed at"
 
 
 def test_a_temporary_file_that_a_kill_left_is_no_state(tmp_path):

@@ -67,13 +67,13 @@ def change_rollout(
                 f"somebody else changed {NAME}: revision {before.revision}, expected "
                 f"{expected_revision}; look at status and do it again"
             )
+        if before.revision and before.revision not in kept_revisions(models_dir):
+            _save(_kept(models_dir, before.revision), before)  # a kill, or a full disk, left it out
         changed = change(before)
         if changed is before:
             return before
         after = replace(changed, revision=before.revision + 1)
         rollout_of(content_of(after))  # a move that breaks a rule must not reach the file
-        if before.revision and before.revision not in kept_revisions(models_dir):
-            _save(_kept(models_dir, before.revision), before)  # a kill, or a full disk, left it out
         _commit(models_dir, after)
     return after
 
@@ -138,7 +138,7 @@ def _commit(models_dir: Path, after: Rollout) -> None:
     """Write the file, then the state that is kept of it; a kill leaves the old file or this.
 
     In this order no state is ever kept that was not in use. If the second cannot be written the
-    change is made all the same, and the next one makes up for it.
+    change is made all the same, and the next call makes up for it.
     """
     _save(models_dir / NAME, after)
     with contextlib.suppress(ProductionError):
