@@ -486,7 +486,7 @@ def test_no_label_ever_spans_a_gap(both):
 
 
 def test_a_bundle_without_a_label_definition_scores_and_has_no_labels(both):
-    both.add("v5-stable", labels=None)
+    both.add("v5-stable", labels={"horizon_bars": 4})
     both.take(sc.make_bars(100), 50)
     scores = both.log.reader.scores("BTC", "v5-stable")
     assert len(scores) == 50
