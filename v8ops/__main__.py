@@ -1,7 +1,4 @@
-"""The commands of the suite that are not a run.
-
-    python -m v8ops check-bars FILE...
-    python -m v8ops fetch --symbols BTC
+"""The commands of the suite that are not a run: `python -m v8ops COMMAND --help`.
 
 A run is `python run_all.py`.
 """
@@ -13,8 +10,26 @@ from collections.abc import Sequence
 
 from v8lib.errors import V8Error
 
-COMMANDS = {"check-bars": "v8ops.feeds.check", "fetch": "v8ops.feeds.fetch"}
-WORDS = "check-bars: say what a bar file is worth; fetch: get bars from an exchange or archive"
+COMMANDS = {
+    "check-bars": "v8ops.feeds.check",
+    "fetch": "v8ops.feeds.fetch",
+    "promote": "v8ops.production.promote",
+    "advance": "v8ops.production.advance",
+    "rollback": "v8ops.production.rollback_command",
+    "release": "v8ops.production.release",
+    "restore": "v8ops.production.restore",
+    "status": "v8ops.production.status",
+}
+WORDS = {
+    "check-bars": "say what a bar file is worth",
+    "fetch": "get bars from an exchange or archive",
+    "promote": "make a bundle the candidate, in shadow",
+    "advance": "give the candidate its next share of the bars",
+    "rollback": "take a model out of use, at once",
+    "release": "let a model that was rolled back be promoted again",
+    "restore": "put a kept state in the place of a damaged rollout.json",
+    "status": "which model serves each symbol",
+}
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
@@ -26,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="python -m v8ops",
-        description=WORDS,
+        description="\n".join(f"{name:<12}{words}" for name, words in WORDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Each command has its own --help.",
     )
     parser.add_argument("command", choices=tuple(COMMANDS))

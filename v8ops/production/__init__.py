@@ -1,0 +1,1 @@
+"""Production: rollout, serving, monitoring."""
