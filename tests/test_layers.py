@@ -124,6 +124,8 @@ LAYERS = {
         "examination",
         "recipe",
         "stored_case",
+        "fallback",
+        "foreign",
         "predecessor",
         "postmortem",
         "ablation",

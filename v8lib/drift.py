@@ -111,7 +111,9 @@ def psi(reference: Reference, binned: NDArray[np.uint8]) -> Array:
     binned : uint8 array of shape (n_rows, n_features)
         From `bins`, at least one row.
     """
-    found = np.stack([np.bincount(column, minlength=N_BINS) for column in binned.T])
+    width = len(reference.names)
+    places = binned + N_BINS * np.arange(width, dtype=np.uint16)  # one count for all features
+    found = np.bincount(places.ravel(), minlength=N_BINS * width).reshape(width, N_BINS)
     return _index(found / len(binned), reference.shares)
 
 
@@ -154,7 +156,7 @@ def reference_from(numbers: Mapping[str, Any]) -> Reference:
         names = tuple(numbers["names"])
         arrays = [np.array(numbers[key], np.float64) for key in ("edges", "shares", "usual")]
         window_rows = numbers["window_rows"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"no drift reference: {error}") from None
     edges, shares, usual = arrays
     n = len(names)
