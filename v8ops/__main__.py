@@ -13,6 +13,9 @@ from v8lib.errors import V8Error
 COMMANDS = {
     "check-bars": "v8ops.feeds.check",
     "fetch": "v8ops.feeds.fetch",
+    "predict": "v8ops.production.predict",
+    "register": "v8ops.production.register",
+    "export": "v8ops.production.export",
     "promote": "v8ops.production.promote",
     "advance": "v8ops.production.advance",
     "rollback": "v8ops.production.rollback_command",
@@ -23,6 +26,9 @@ COMMANDS = {
 WORDS = {
     "check-bars": "say what a bar file is worth",
     "fetch": "get bars from an exchange or archive",
+    "predict": "the signal of the last complete bar of a file",
+    "register": "make a bundle of a model that was trained elsewhere",
+    "export": "write a bundle as one ONNX file",
     "promote": "make a bundle the candidate, in shadow",
     "advance": "give the candidate its next share of the bars",
     "rollback": "take a model out of use, at once",
