@@ -23,6 +23,9 @@ ONLY_IN = {
     "matplotlib": {"monitor_page", "monitor_plots"},
     "jinja2": {"monitor_page"},
     "markupsafe": {"monitor_page"},
+    "onnx": {"onnx_graph", "onnx_wrapped"},  # export
+    "onnxruntime": {"export"},
+    "pydantic": {"spec"},  # register
     "subprocess": {"poll"},  # runs `fetch`
 }
 # Of the standard library: what runs code from outside, or talks to a network.
@@ -130,3 +133,12 @@ def test_a_command_starts_without_what_trains_or_draws(repo, name):
         [sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["rollback_command", "release", "restore", "status"])
+def test_a_command_that_looks_at_no_bundle_does_not_wait_for_numpy(repo, name):
+    code = f"import sys, v8ops.__main__, v8ops.production.{name}; print('numpy' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
