@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v8ops.production import routing
@@ -47,6 +47,21 @@ def test_a_bar_has_its_place_wherever_it_is_asked():
 @given(st.text(max_size=8), st.integers(0, 2**40))
 def test_every_place_is_below_one(salt, epoch_s):
     assert 0.0 <= routing.unit(salt, "BTC", epoch_s) < 1.0
+
+
+@given(st.text(min_size=1, max_size=8), st.sampled_from(["BTC", "ETH"]), st.integers(0, 2**40))
+def test_a_bar_of_the_candidate_stays_its_bar_at_every_larger_share(salt, symbol, epoch_s):
+    taken = [routing.to_candidate(state(stage, salt), symbol, epoch_s) for stage in STAGES]
+    assert taken == sorted(taken) and not taken[0] and taken[-1]
+
+
+@settings(max_examples=10)
+@given(st.text(min_size=1, max_size=8), st.sampled_from(["10", "50"]))
+def test_the_share_is_within_a_point_whatever_the_salt(salt, stage):
+    # 60,000 bars: a point is five standard errors at one half.
+    bars = np.arange(60_000) * 900 + 1_700_000_000
+    places = np.array([routing.unit(salt, "BTC", int(bar)) for bar in bars])
+    assert abs((places < SHARES[stage]).mean() - SHARES[stage]) < 0.01
 
 
 def test_without_a_candidate_nothing_is_routed_to_one():

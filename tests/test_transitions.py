@@ -2,10 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from v8lib.storage import json_bytes
 from v8ops.production import transitions
 from v8ops.production.errors import ProductionError
-from v8ops.production.rollout_content import content_of, rollout_of
-from v8ops.production.rollout_state import STAGES, Event, Rollout, SymbolState
+from v8ops.production.rollout_content import content_of, parsed, rollout_of
+from v8ops.production.rollout_state import SHARES, STAGES, Event, Rollout, SymbolState
 from v8ops.production.routing import to_candidate
 
 VERSIONS = ("v5-a", "v8-b", "v8-c")
@@ -104,7 +105,9 @@ def test_any_moves_leave_a_state_that_keeps_the_rules(moves):
         assert (
             state.history[:-1] == before.history and len(state.history) == len(before.history) + 1
         )
-        if state.candidate is None:
-            assert not to_candidate(state, "BTC", 900)
+        routed = [to_candidate(state, "BTC", 900 * k) for k in range(20)]
+        assert not any(routed) or state.candidate not in {None, *state.blocked}
+        assert all(routed) or state.stage != "100"
+        assert state.share == SHARES.get(state.stage, 0.0)
         rollout = Rollout(3, {"BTC": state})
-        assert rollout_of(content_of(rollout)) == rollout
+        assert rollout_of(parsed(json_bytes(content_of(rollout)))) == rollout
