@@ -153,8 +153,8 @@ def test_evidence_counts_the_stage_alone(models, versions, tmp_path):
     good, times = versions["good"], list(range(60, 60 * 701, 60))
     since = times[99]
 
-    def events(epoch_s):
-        return EventRow("2026", "BTC", epoch_s, "alarm", good, f"drift at {epoch_s}")
+    def events(epoch_s, version=good, kind="alarm"):
+        return EventRow("2026", "BTC", epoch_s, kind, version, f"drift at {epoch_s}")
 
     with SignalLog(tmp_path / "log.sqlite") as log:
         log.append(LogBlock("BTC", [(good, score_rows(times))], events=[events(times[50])]))
@@ -163,6 +163,8 @@ def test_evidence_counts_the_stage_alone(models, versions, tmp_path):
         assert evidence.gather(log.path, "BTC", base).bars == 700
         found = evidence.gather(log.path, "BTC", later)
         assert (found.bars, found.alarms, found.objections) == (600, (), [])
+        log.note([events(times[-1], versions["v5"]), events(times[-1], kind="models")])
+        assert evidence.gather(log.path, "BTC", later).objections == [], "of others, or no alarm"
         log.note([events(times[-1])])
         assert evidence.gather(log.path, "BTC", later).objections == [
             f"alarm: drift at {times[-1]}"
