@@ -22,6 +22,9 @@ SAYING = {"say", "once", "over"}
 
 
 class Parser(argparse.ArgumentParser):
+    def __init__(self):
+        super().__init__(allow_abbrev=False)  # a page shows whole names
+
     def error(self, message):
         raise ValueError(message)
 
@@ -67,6 +70,7 @@ def test_a_line_that_cannot_be_given_is_seen():
     for line in (
         "python -m v8ops rollback --symbol BTC",
         "python -m v8ops advance --symbol BTC --forced x",
+        'python -m v8ops promote --symbol BTC --version v8-a --accept "x"',
         "python other.py",
     ):
         with pytest.raises(ValueError, match=r"required|unrecognized|none of ours"):
