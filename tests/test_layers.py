@@ -100,6 +100,7 @@ LAYERS = {
         "onnx_net",
         "onnx_session",
         "drift",
+        "train_reference",
         "skill_sources",
         "paired",
         "conditions",

@@ -19,7 +19,7 @@ from v8lib.calibration import fit_temperature
 from v8lib.case import Case, ScaledSplits
 from v8lib.config import DecisionRule
 from v8lib.decision import fit_offsets
-from v8lib.drift import WINDOW_ROWS, Reference, fit_reference
+from v8lib.drift import Reference
 from v8lib.errors import NoSkillError
 from v8lib.examination import parity
 from v8lib.gates import Gate
@@ -27,11 +27,9 @@ from v8lib.intervals import calibration_excess, skill_interval
 from v8lib.inversion import softmax
 from v8lib.linear import LinearRuntime
 from v8lib.metrics import row_log_loss
-from v8lib.rows import Rows
 from v8lib.scraps import to_plain
 from v8lib.seeds import stream
 from v8lib.skill_sources import skill_sources
-from v8lib.storage import release
 
 OF_THE_PIPELINE = (  # judged once for both models: same bars, labels, splits and scaler
     "feature_normalization",
@@ -44,7 +42,6 @@ OF_THE_PIPELINE = (  # judged once for both models: same bars, labels, splits an
     "splits_purged",
     "scaler_from_train",
 )
-MIN_WINDOW_ROWS = 200  # below it, drift measures chance
 
 
 def fallback_case(case: Case, *, rule: DecisionRule) -> Case | None:
@@ -138,20 +135,6 @@ def judge_fallback(
         gates.single_row_parity(*parity(case)),
         *shared[1:],
     ]
-
-
-def drift_reference(train: Rows, names: Sequence[str]) -> Reference | None:
-    """Return what drift is measured against: the unscaled train rows of the fold in use.
-
-    Windows are of the usual length, or half of train where train is short. None where that is
-    too few rows to tell drift from chance.
-    """
-    window_rows = min(WINDOW_ROWS, len(train.labels) // 2)
-    if window_rows < MIN_WINDOW_ROWS:
-        return None
-    reference = fit_reference(train.features, names, window_rows=window_rows)
-    release(train.features)
-    return reference
 
 
 def write_fallback(

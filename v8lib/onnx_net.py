@@ -15,7 +15,7 @@ from v8lib.errors import BundleError, FeatureError
 from v8lib.inversion import softmax
 from v8lib.json_values import Values
 from v8lib.label import CLASS_NAMES
-from v8lib.onnx_session import one_line, open_session
+from v8lib.onnx_session import DTYPES, check_shapes, one_line, open_session
 from v8lib.runtime import Prediction
 from v8lib.scaling import Scaler, apply_scaler, scaler_numbers
 from v8lib.scaling_values import read_scaler
@@ -29,7 +29,6 @@ FLOOR = (
     1e-30  # below it a probability of a file counts as this: a logit of 69, which no gate passes
 )
 ROUNDING = 1e-3  # of probabilities in float32 that were meant to sum to one
-DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
 
 @dataclass(frozen=True)
@@ -80,17 +79,7 @@ class OnnxRuntime:
             not the input and output it is said to have.
         """
         session = open_session(self.content)
-        inputs = {i.name: i for i in session.get_inputs()}
-        if list(inputs) != [self.input_name]:
-            raise BundleError(f"inputs {list(inputs)}, exactly '{self.input_name}' expected")
-        if inputs[self.input_name].type not in DTYPES:
-            raise BundleError(f"input '{self.input_name}' is {inputs[self.input_name].type}")
-        outputs = [o.name for o in session.get_outputs()]
-        if self.output_name not in outputs:
-            raise BundleError(f"no output '{self.output_name}', there are {outputs}")
-        shape = inputs[self.input_name].shape
-        if len(shape) != 2 or shape[1] != len(self.columns):
-            raise BundleError(f"input of shape {shape}, (rows, {len(self.columns)}) expected")
+        check_shapes(session, self.input_name, self.output_name, len(self.columns))
         return session
 
     @cached_property

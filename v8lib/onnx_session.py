@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from v8lib.errors import BundleError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 NO_EXTRA = "an ONNX model needs onnx and onnxruntime: install the extra (pip install '.[onnx]')"
 
 
@@ -54,6 +57,45 @@ def refuse_other_files(content: bytes) -> None:
     outside = next((t.name for t in _get_all_tensors(model) if uses_external_data(t)), None)
     if outside is not None:
         raise BundleError(f"weights '{outside}' stand in another file: save the model as one file")
+
+
+def check_shapes(
+    session: "InferenceSession", input_name: str, output_name: str, n_columns: int
+) -> None:
+    """Refuse a file that has not this one input of so many columns, and this output.
+
+    The number of rows must be open, or 1.
+
+    Raises
+    ------
+    BundleError
+        One line that says what it has and what is wanted.
+    """
+    names = [i.name for i in session.get_inputs()]
+    if names != [input_name]:
+        raise BundleError(f"its inputs are {names}, '{input_name}' alone is wanted")
+    given = session.get_inputs()[0]
+    if given.type not in DTYPES:
+        raise BundleError(f"its input is of {given.type}, float or double is wanted")
+    if len(given.shape) != 2:
+        raise BundleError(f"its input has shape {given.shape}, (rows, {n_columns}) is wanted")
+    rows, columns = given.shape
+    if not isinstance(columns, int):
+        raise BundleError(f"its input leaves the number of columns open: fix it to {n_columns}")
+    if columns != n_columns:
+        raise BundleError(f"its input takes {columns} columns, the spec names {n_columns}")
+    if isinstance(rows, int) and rows != 1:
+        raise BundleError(f"its input takes {rows} rows at a time: leave the number open, or 1")
+    _check_output(session, output_name)
+
+
+def _check_output(session: "InferenceSession", output_name: str) -> None:
+    outputs = {o.name: o for o in session.get_outputs()}
+    if output_name not in outputs:
+        raise BundleError(f"it has no output '{output_name}', there are {list(outputs)}")
+    shape = outputs[output_name].shape
+    if len(shape) not in (0, 2) or (shape and isinstance(shape[1], int) and shape[1] != 3):
+        raise BundleError(f"its output has shape {shape}, (rows, 3) is wanted")
 
 
 def one_line(error: Exception) -> str:
