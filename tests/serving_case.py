@@ -131,7 +131,7 @@ class FakeBundle:
         self.manifest = {
             "interval_s": self.interval_s,
             "labels": self.labels,
-            "class_shares": {"train": [0.33, 0.34, 0.33]},
+            "class_shares": [0.33, 0.34, 0.33],
         }
 
 

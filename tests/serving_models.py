@@ -32,7 +32,7 @@ def write_models(folder, market_bars, table, runtimes, *, stage="50", symbols=("
         "exclude_families": [],
         "warmup_bars": features.warmup_bars(table),
         "labels": LABELS,
-        "class_shares": {"train": [0.33, 0.34, 0.33]},
+        "class_shares": [0.33, 0.34, 0.33],
         "gates": {},
     }
     golden = probes.last_unbroken(market_bars, features.warmup_bars(table) + 20)

@@ -205,6 +205,17 @@ def test_all_of_them_failing_gives_hold_with_every_reason(both):
     assert set(both.state().blocked) == {"v5-stable", "v8-new", "v4-old"}
 
 
+def test_a_candidate_whose_stable_failed_keeps_its_share_and_the_other_bars_hold(both):
+    both.add("v5-stable", sc.at_bar(25, say=HUGE))
+    rows = both.take(sc.make_bars(60), 40)
+    assert both.state().stable is None
+    after = rows[6:]
+    assert set(whose(after)) == {"v8-new", None}
+    assert {row.reason for row in after if row.version is None} == {
+        "there is no stable model, and the bar is not the candidate's"
+    }
+
+
 def test_a_blocked_version_stays_out_until_it_is_promoted_again(both):
     both.add("v8-new", sc.at_bar(45, say=HUGE))
     bars = sc.make_bars(80)
@@ -486,7 +497,7 @@ def test_no_label_ever_spans_a_gap(both):
 
 
 def test_a_bundle_without_a_label_definition_scores_and_has_no_labels(both):
-    both.add("v5-stable", labels=None)
+    both.add("v5-stable", labels={"horizon_bars": 4})
     both.take(sc.make_bars(100), 50)
     scores = both.log.reader.scores("BTC", "v5-stable")
     assert len(scores) == 50

@@ -4,7 +4,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -257,30 +256,30 @@ def test_a_reader_cannot_write(log):
         reader._connection.execute("DELETE FROM signals")
 
 
-def read_for_ever(path, stop, waits, errors):
+def read_for_ever(path, stop, rounds, errors):
     try:
         while not stop.is_set():
-            began = time.perf_counter()
             with SignalReader(path) as reader:
                 n_signals = len(reader.signals("BTC"))
                 n_scores = reader.count("BTC", "v5")
                 rows = reader.scores("BTC", "v5", last=1_000)
                 reader.events()
-                if rows.labels.shape != (min(1_000, len(rows)),) or n_scores < n_signals:
-                    raise AssertionError(f"{n_signals} signals, {n_scores} scores")
-            waits.append(time.perf_counter() - began)
+            if n_scores < n_signals or n_scores % 20 or len(rows) < min(1_000, n_scores):
+                raise AssertionError(f"{n_signals} signals, {n_scores} scores, {len(rows)} rows")
+            rounds.append(n_scores)
     except Exception as error:  # whatever it is belongs to the test, not to the thread
         errors.append(error)
         raise
 
 
-def test_ten_readers_see_whole_blocks_and_nobody_waits_for_long(tmp_path):
-    """The scores of a block and its signals are there together, read signals first."""
+def test_ten_readers_see_whole_blocks_and_nobody_waits_for_a_second(tmp_path, monkeypatch):
+    """Whoever has to wait for a lock for a second has an error, the writer too."""
+    monkeypatch.setattr("v8ops.production.log_schema.WAIT_S", 1.0)
     path = tmp_path / "signals.sqlite"
-    stop, waits, errors, writes = threading.Event(), [], [], []
-    with SignalLog(path) as log:
+    stop, rounds, errors = threading.Event(), [], []
+    with SignalLog(path, wait_s=1.0) as log:
         readers = [
-            threading.Thread(target=read_for_ever, args=(path, stop, waits, errors))
+            threading.Thread(target=read_for_ever, args=(path, stop, rounds, errors))
             for _ in range(10)
         ]
         for thread in readers:
@@ -288,18 +287,14 @@ def test_ten_readers_see_whole_blocks_and_nobody_waits_for_long(tmp_path):
         try:
             for k in range(60):
                 epochs = (np.arange(20) + 20 * k) * 900
-                began = time.perf_counter()
                 log.append(block(epochs, outcomes=[Outcome("v5", int(e), 1) for e in epochs]))
-                writes.append(time.perf_counter() - began)
         finally:
             stop.set()
             for thread in readers:
                 thread.join()
         assert len(log.reader.signals()) == 1_200
     assert errors == []
-    assert len(waits) >= 10
-    assert max(writes) < 1.0
-    assert max(waits) < 2.0  # ten threads on one interpreter: most of it is waiting for a turn
+    assert len(rounds) >= 10
 
 
 def test_the_folder_of_the_log_is_made(tmp_path):

@@ -107,12 +107,18 @@ class BlockRun:
         epochs = self.models.epoch_s[start:stop].tolist()
         for row, epoch_s in enumerate(epochs, start):
             answers, reasons = self._answers(row, epoch_s, members), self._reasons.get(row, [])
-            if not members:
-                reasons = [*reasons, self.keeper.why_none(self.models.symbol)]
+            if not answers:
+                reasons = [*reasons, self._why_nobody(members)]
             late = epoch_s < self.late_before
             self.block.signals.append(
                 emit(self.models.symbol, epoch_s, answers, reasons=reasons, late=late)
             )
+
+    def _why_nobody(self, members: list[Member]) -> str:
+        """Return why a bar is nobody's."""
+        if members:  # a candidate alone has its share of the bars and no others
+            return "there is no stable model, and the bar is not the candidate's"
+        return self.keeper.why_none(self.models.symbol)
 
     def _answers(self, row: int, epoch_s: int, members: list[Member]) -> list[Answer]:
         """Return the answers of those in line for a bar, up to the first there is."""

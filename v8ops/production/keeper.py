@@ -78,13 +78,8 @@ class Keeper:
         state = self.state(symbol)
         if state is None:
             return []
-        found: list[Member] = []
-        for role in ("candidate", "stable", "previous"):
-            version = getattr(state, role)
-            known = version in [member.version for member in found]
-            if version and not known and (symbol, version) not in self._out:
-                found.append(Member(role, version))
-        return found
+        pairs = state.roles.items()
+        return [Member(role, v) for role, v in pairs if (symbol, v) not in self._out]
 
     def state(self, symbol: str) -> SymbolState | None:
         """Return what rollout.json says of a symbol, by the last good reading."""
@@ -176,6 +171,10 @@ class Keeper:
     def _adopt(self, rollout: Rollout) -> None:
         before = {} if self._rollout is None else self._rollout.symbols
         self._rollout = rollout
+        used = {
+            (s, version) for s, state in rollout.symbols.items() for version in state.roles.values()
+        }
+        self._loaded = {key: loaded for key, loaded in self._loaded.items() if key in used}
         for symbol, state in rollout.symbols.items():
             old = before.get(symbol)
             if old is None or _words(old) != _words(state):

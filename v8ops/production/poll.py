@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from v8lib.bar_interval import interval_word
+from v8ops.production.bar_source import PROJECT
 from v8ops.production.notes import Notes
 
 PROGRAM = (sys.executable, "-m", "v8ops", "fetch")
@@ -61,7 +62,7 @@ class Poll:
         command = [
             *self.program,
             *("--exchange", self.exchange, "--symbols", *symbols, *interval),
-            *("--data", str(self.data)),
+            *("--data", str(self.data.resolve())),
         ]
         try:
             status, error = self._run(command)
@@ -77,7 +78,7 @@ class Poll:
         """Return the exit status of a fetch and the last line of its errors."""
         began = self.timer()
         with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=PROJECT
         ) as child:
             while True:
                 try:
