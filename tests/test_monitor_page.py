@@ -37,9 +37,7 @@ def shop(tmp_path_factory, make_runtime, market_bars, market_features, table, na
     def change(rollout):
         told = event("ann", "promote", "v", "")
         state = transitions.install(rollout.of("BTC"), made["stable"], event=told)
-        state = transitions.promote(
-            state, made["candidate"], salt="s", since_bar=None, event=told
-        )
+        state = transitions.promote(state, made["candidate"], salt="s", since_bar=None, event=told)
         return rollout.having("BTC", state)
 
     change_rollout(models, change)

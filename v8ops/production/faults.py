@@ -61,7 +61,9 @@ class FaultyRuntime:
 
 def broken(bundle: Bundle, change: Change, switch: Switch) -> Bundle:
     """Return a bundle whose model breaks when the switch is turned."""
-    return replace(bundle, runtime=FaultyRuntime(bundle.runtime, change, switch))
+    made = replace(bundle, runtime=FaultyRuntime(bundle.runtime, change, switch))
+    made.__dict__["latest"] = bundle.latest  # its features are those of the true model
+    return made
 
 
 def nan_output(features: NDArray[np.float32], predict: Callable) -> Prediction:

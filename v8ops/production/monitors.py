@@ -119,7 +119,9 @@ def _class_shares(rows: ScoreRows) -> Reading:
     class happened far more or less often, or another one is not decided at all.
     """
     watch = f"a class {_outside(CLASS_BOUND)}"
-    alarm = f"that, and {CLASS_GAP:.0%} from how often it happened or one below {UNSEEN:.1%}"
+    alarm = (
+        f"that and {100 * CLASS_GAP:.0f} points from how often it happened, or below {UNSEEN:.1%}"
+    )
     if len(rows) < CLASS_ROWS:
         return _unknown("class_shares", (watch, alarm), len(rows), CLASS_ROWS)
     shares = np.bincount(rows.decisions, minlength=3) / len(rows)

@@ -191,7 +191,7 @@ def _reaction(cast: Cast, play: Rehearsal, place: int) -> dict[str, Any]:
     after = [row for row in play.signals if row.epoch_s >= int(cast.bars.epoch_s[reacted + 1])]
     return {
         "reacted_after": reacted - place,
-        "reason": mine[0].message,
+        "reason": _without_folder(play, mine[0].message),
         "then": _counts(after),
         "taken_back": [event.version for event in events],
     }
@@ -219,10 +219,15 @@ def _corrupted(cast: Cast, play: Rehearsal) -> dict[str, Any]:
     )
     return {
         "reacted_after": 0 if right and told else None,
-        "reason": told[0] if told else "",
+        "reason": _without_folder(play, told[0]) if told else "",
         "then": parts,
         "taken_back": [],
     }
+
+
+def _without_folder(play: Rehearsal, words: str) -> str:
+    """Return words without the folder of this rehearsal, which is another one each time."""
+    return words.replace(str(play.models), "models")
 
 
 def _restore(play: Rehearsal) -> None:
