@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from v8ops.production.monitors import EVERY_BARS
 from v8ops.production.notes import utc_words
-from v8ops.production.replays import AFTER, BEFORE, FAULTS, STAGES, pooled
+from v8ops.production.replays import AFTER, BEFORE, FAULTS, STAGES, STATES, pooled
 from v8ops.production.rollout_state import SHARES
 
 HEAD = """# Replays
@@ -21,6 +22,7 @@ def page(found: Mapping[str, Any]) -> str:
     if found["clean"]:
         parts += ["## Without a fault\n", _clean_words(), _clean(found["clean"])]
         parts += ["Bars by stage, all replays together:\n", _shares(found["clean"])]
+        parts += [_reading_words(), _readings(found["clean"])]
     if found["faults"]:
         parts += ["## With a fault\n", _fault_words(found), _faults(found["faults"])]
     if found["not_rehearsed"]:
@@ -77,6 +79,24 @@ def _shares(clean: Sequence[Mapping[str, Any]]) -> str:
         for stage, (bars, mine) in pooled(list(clean)).items()
     ]
     return table(("stage", "target", "bars", "the candidate's"), rows)
+
+
+def _reading_words() -> str:
+    return (
+        f"What the monitors read of the candidates, every {EVERY_BARS} bars of all clean replays. "
+        "Nothing is wrong with\nthese models: an alarm here is a false one, and a watch is the "
+        "market's.\n"
+    )
+
+
+def _readings(clean: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for name in clean[0]["readings"]:
+        counts = {s: sum(r["readings"][name][s] for r in clean) for s in STATES}
+        n = sum(counts.values()) - counts["unknown"]
+        shares = [f"{counts[s] / n:.1%}" if n else "-" for s in ("watch", "alarm")]
+        rows.append((name, f"{n:,}", *shares))
+    return table(("monitor", "readings", "watch", "alarm"), rows)
 
 
 def _fault_words(found: Mapping[str, Any]) -> str:

@@ -15,14 +15,22 @@ from v8lib.bar_arrays import BarArrays
 from v8lib.bundle import Bundle, load_bundle
 from v8ops.production import faults, restore
 from v8ops.production.faults import Switch
-from v8ops.production.monitors import CLASS_ROWS, DRIFT_ROWS, EVERY_BARS, SURE_ROWS
+from v8ops.production.monitors import (
+    CLASS_ROWS,
+    DRIFT_ROWS,
+    EVERY_BARS,
+    SURE_ROWS,
+    facts_of,
+)
 from v8ops.production.rehearsal import WHO, Rehearsal, stage_set
 from v8ops.production.rollout_file import NAME, read_rollout
+from v8ops.production.through_time import courses
 
 # Bars at each stage of a clean replay; the rest is served as stable.
 STAGES = {"shadow": 2_000, "10": 4_000, "50": 4_000, "100": 2_000}
 BEFORE = {"shadow": 600, "10": 600, "50": 400}  # of a fault
 AFTER = 2 * DRIFT_ROWS + 3 * EVERY_BARS  # bars for a reaction to come
+STATES = ("ok", "watch", "alarm", "unknown")
 DOWN_BARS = 300  # at each state of a damaged rollout.json
 
 
@@ -116,6 +124,7 @@ def clean_replay(cast: Cast) -> dict[str, Any]:
         lost, doubled = play.lost_and_doubled()
         bars = len(play.served())
         return {
+            "readings": readings(play, cast.candidate),
             "symbol": cast.symbol,
             "stable": cast.stable,
             "candidate": cast.candidate,
@@ -134,6 +143,17 @@ def clean_replay(cast: Cast) -> dict[str, Any]:
             "seconds": play.seconds,
             "bars_per_second": bars / play.seconds,
         }
+
+
+def readings(play: Rehearsal, version: str) -> dict[str, dict[str, int]]:
+    """Return how often each monitor was in each state, over a version's whole rollout."""
+    rows = play.log.reader.scores(play.symbol, version)
+    facts = facts_of(load_bundle(play.models / play.symbol / version))
+    found = courses(rows, facts, points=len(rows) // EVERY_BARS)
+    return {
+        name: {state: int((course.state == state).sum()) for state in STATES}
+        for name, course in found.items()
+    }
 
 
 def faulty_replay(cast: Cast, name: str) -> dict[str, Any]:
