@@ -23,11 +23,12 @@ from v8ops.production.admission import reasons
 from v8ops.production.bar_source import BarSource
 from v8ops.production.change import MODELS, PROJECT
 from v8ops.production.errors import ProductionError
+from v8ops.production.fault_replays import FAULTS, faulty_replay
 from v8ops.production.names import check_symbol
 from v8ops.production.notes import Notes, to_stdout
 from v8ops.production.replay_page import page
 from v8ops.production.replay_verdict import verdicts
-from v8ops.production.replays import FAULTS, Cast, clean_replay, faulty_replay
+from v8ops.production.replays import Cast, clean_replay
 
 HELD, MISSED = 0, 3
 CANDIDATE, STABLE = "mlp", "linear"  # kinds

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from v8ops.production.fault_replays import AFTER, BEFORE, FAULTS
 from v8ops.production.monitors import EVERY_BARS
 from v8ops.production.notes import utc_words
-from v8ops.production.replays import AFTER, BEFORE, FAULTS, STAGES, STATES, pooled
+from v8ops.production.replays import STAGES, STATES, pooled
 from v8ops.production.rollout_state import SHARES
 
 HEAD = """# Replays

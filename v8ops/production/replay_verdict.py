@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from v8ops.production.fault_replays import FAULTS, Fault
 from v8ops.production.rehearsal import share_errors
-from v8ops.production.replays import FAULTS, Fault, pooled
+from v8ops.production.replays import pooled
 
 MIN_SPEED = 2_000.0  # bars a second, two models and the log, on one core
 MAX_SHARE_ERROR = 1.0  # points
