@@ -129,7 +129,7 @@ def test_class_bounds_are_the_briefs():
 
 def test_a_feature_moved_by_a_sigma_is_named(facts, reference):
     found = read(honest(reference=reference, shift=1.0), facts, "drift")
-    assert found.state == "alarm" and found.note.startswith("a, at most")
+    assert found.state == "alarm" and found.note.startswith("a: PSI ")
 
 
 def test_drift_needs_two_windows(facts, reference):

@@ -20,6 +20,7 @@ COMMANDS = {
     "release": "v8ops.production.release",
     "restore": "v8ops.production.restore",
     "status": "v8ops.production.status",
+    "monitor": "v8ops.production.monitor",
 }
 WORDS = {
     "check-bars": "say what a bar file is worth",
@@ -31,6 +32,7 @@ WORDS = {
     "release": "let a model that was rolled back be promoted again",
     "restore": "put a kept state in the place of a damaged rollout.json",
     "status": "which model serves each symbol",
+    "monitor": "what the monitors read of the models in use, and a page with plots",
 }
 BAD_INPUT, INTERRUPTED = 2, 130
 
