@@ -27,7 +27,7 @@ def facts(table):
         "warmup_bars": features.warmup_bars(table),
         "labels": {"scheme": "trailing_tercile", "horizon_bars": 4},
         "class_shares": [0.3, 0.4, 0.3],
-        "gates": {"skill": {"value": 0.1, "verdict": "pass"}},
+        "gates": {"skill": {"value": 0.1, "limit": "above 0", "verdict": "pass"}},
     }
 
 

@@ -125,6 +125,8 @@ LAYERS = {
         "examination",
         "recipe",
         "stored_case",
+        "fallback",
+        "foreign",
         "predecessor",
         "postmortem",
         "ablation",

@@ -125,7 +125,14 @@ def test_production_imports_numpy_and_nothing_heavier(
     """From a bundle on disk to a signal: the imports are most of a cold start."""
     warmup = features.warmup_bars(table)
     golden = probes.last_unbroken(market_bars, warmup + 64)
-    facts = {"interval_s": 60, "exclude_families": [], "warmup_bars": warmup}
+    facts = {
+        "interval_s": 60,
+        "exclude_families": [],
+        "warmup_bars": warmup,
+        "labels": {"horizon_bars": 4},
+        "class_shares": [0.3, 0.4, 0.3],
+        "gates": {},
+    }
     made = make_runtime(seeds=seeds)
     folder = bundle.write_bundle(tmp_path, "BTC", made, facts, golden)
     done = subprocess.run(

@@ -117,6 +117,27 @@ def linear_log_probs(features: NDArray[np.float32], labels: NDArray[np.integer])
     features, labels
         Scaled features (n_rows, n_features) and labels (n_rows,) of train, with every class.
     """
+    model = _fitted_logistic(features, labels)
+    return lambda rows: np.log(np.maximum(model.predict_proba(rows), FLOOR))
+
+
+def linear_coefficients(
+    features: NDArray[np.float32], labels: NDArray[np.integer]
+) -> tuple[Array, Array]:
+    """Return coefficients (3, n_features) and intercepts (3,) of the same regression.
+
+    Parameters
+    ----------
+    features, labels
+        As in `linear_log_probs`.
+    """
+    model = _fitted_logistic(features, labels)
+    return model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
+
+
+def _fitted_logistic(
+    features: NDArray[np.float32], labels: NDArray[np.integer]
+) -> LogisticRegression:
     with warnings.catch_warnings():
         # Features on a broken scale do not converge, or their Hessian cannot be inverted and the
         # solver goes on with L-BFGS. The fit is then judged as it is.
@@ -125,8 +146,7 @@ def linear_log_probs(features: NDArray[np.float32], labels: NDArray[np.integer])
         # Newton's method: far more rows than columns, and here a few steps where L-BFGS takes a
         # hundred and stops further from the optimum.
         model = LogisticRegression(C=LOGISTIC_C, solver="newton-cholesky", max_iter=500)
-        model.fit(features, labels)
-    return lambda rows: np.log(np.maximum(model.predict_proba(rows), FLOOR))
+        return model.fit(features, labels)
 
 
 def calibrated(fit: Callable[..., LogProbs], splits: Splits, seed: int) -> Array:

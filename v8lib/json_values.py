@@ -101,10 +101,10 @@ class Values:
         return np.array(found, dtype=np.float64)
 
     def shares(self, key: str) -> Array:
-        """Return the three class frequencies under a name: above 0, together 1."""
+        """Return the three class frequencies under a name: none below 0, together 1."""
         found = self.numbers(key, 3)
-        if (found <= 0.0).any() or abs(found.sum() - 1.0) > 1e-6:
-            raise self.wrong(key, "three shares above 0 that sum to 1")
+        if (found < 0.0).any() or abs(found.sum() - 1.0) > 1e-6:
+            raise self.wrong(key, "three shares that sum to 1")
         return found
 
     def wrong(self, key: str, wanted: str) -> BundleError:

@@ -51,6 +51,13 @@ class LinearRuntime:
         """The columns, in order."""
         return self.scaler.names
 
+    def logits(self, scores: Array) -> Array:
+        """Return the final logits of raw scores, (n_rows, 3), centred."""
+        logits = self.inverse_temperature * scores
+        if self.inverse_temperature == 0.0:
+            logits = logits + np.log(self.prior)  # 0 * NaN is NaN: what is broken stays broken
+        return logits - logits.mean(axis=1, keepdims=True)
+
     def predict(self, features: NDArray[np.float32]) -> Prediction:
         """Return the prediction for unscaled features, shape (n_rows, n_features).
 
@@ -60,11 +67,7 @@ class LinearRuntime:
             If the number of columns is not the scaler's.
         """
         scaled = apply_scaler(self.scaler, np.atleast_2d(features)).astype(np.float64)
-        scores = scaled @ self.coefficients.T + self.intercepts
-        logits = self.inverse_temperature * scores
-        if self.inverse_temperature == 0.0:
-            logits = logits + np.log(self.prior)  # 0 * NaN is NaN: what is broken stays broken
-        logits = logits - logits.mean(axis=1, keepdims=True)
+        logits = self.logits(scaled @ self.coefficients.T + self.intercepts)
         probs = softmax(logits)
         return Prediction(
             logits,

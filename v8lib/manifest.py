@@ -60,10 +60,10 @@ def _check_gates(gates: Values) -> None:
     for name in gates.content:
         gate = gates.below(name)
         gate.one_of("verdict", VERDICTS)
-        if gate.content.get("value") is not None:
+        if gate.value("value") is not None:
             gate.number("value")
+        gate.text("limit")
         if gate.content.get("ci") is not None:
             gate.numbers("ci", 2)
-        for key in ("limit", "note"):
-            if not isinstance(gate.content.get(key, ""), str):
-                raise gate.wrong(key, "text")
+        if not isinstance(gate.content.get("note", ""), str):
+            raise gate.wrong("note", "text")

@@ -29,6 +29,7 @@ FROM_VERDICT = (
     "earnings",
     "predecessor",
     "bundle",
+    "fallback",
 )
 
 
