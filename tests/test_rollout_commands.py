@@ -212,8 +212,9 @@ def test_a_damaged_state_stops_every_command_until_it_is_restored(models, versio
             call(name, models, "--symbol", "BTC", *extra)
     call("restore", models, "--why", "an editor cut it short")
     found = read_rollout(models).of("BTC")
-    assert found.stable == versions["v5"] and found.history[-1].action == "restore"
-    assert "restored, now revision 3" in capsys.readouterr().out
+    assert found.roles == {"stable": versions["v5"], "candidate": versions["good"]}
+    assert found.history[-1].action == "restore"
+    assert "restored, now revision 4" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("version", ["v8-000000000000", "../x", "v8/../../x", ""])

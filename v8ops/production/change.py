@@ -36,12 +36,14 @@ def user_name(options: argparse.Namespace) -> str:
     ProductionError
         If nobody can be named.
     """
-    if options.who:
-        return options.who
     try:
-        return os.environ.get("USER") or getpass.getuser()
+        given = options.who if options.who is not None else os.environ.get("USER")
+        name = " ".join((getpass.getuser() if given is None else given).split())
     except (KeyError, OSError):
-        raise ProductionError("who gives this command is not known: say it with --who") from None
+        name = ""
+    if not name:
+        raise ProductionError("who gives this command is not known: say it with --who")
+    return name
 
 
 def said(why: str, option: str) -> str:
