@@ -27,9 +27,9 @@ AT_THE_BAR = (
 def models(tmp_path_factory, make_runtime, market_bars, table):
     """A net and a linear model of the same bars, and one that may not be promoted."""
     folder = tmp_path_factory.mktemp("models")
-    net = make_runtime()
-    write(folder, net, market_bars, table, mark="net", tested_on=judging_bars(market_bars))
-    write(folder, linear(net), market_bars, table, mark="linear", tested_on=judging_bars(market_bars))
+    net, judging = make_runtime(), judging_bars(market_bars)
+    write(folder, net, market_bars, table, mark="net", tested_on=judging)
+    write(folder, linear(net), market_bars, table, mark="linear", tested_on=judging)
     write(folder, net, market_bars, table, mark="bad", class_balanced="fail")
     return folder
 
