@@ -88,6 +88,7 @@ LAYERS = {
         "many_runtimes",
         "signals",
         "ensemble",
+        "drift",
         "bundle",
         "bundle_folder",
         "golden",

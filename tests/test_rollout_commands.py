@@ -8,6 +8,7 @@ import pytest
 from rollout_kit import REPO, command, state, write
 
 import v8ops.__main__ as cli
+from v8lib.errors import BundleError
 from v8ops.production import (
     advance,
     evidence,
@@ -212,8 +213,9 @@ def test_a_damaged_state_stops_every_command_until_it_is_restored(models, versio
             call(name, models, "--symbol", "BTC", *extra)
     call("restore", models, "--why", "an editor cut it short")
     found = read_rollout(models).of("BTC")
-    assert found.stable == versions["v5"] and found.history[-1].action == "restore"
-    assert "restored, now revision 3" in capsys.readouterr().out
+    assert found.roles == {"stable": versions["v5"], "candidate": versions["good"]}
+    assert found.history[-1].action == "restore"
+    assert "restored, now revision 4" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("version", ["v8-000000000000", "../x", "v8/../../x", ""])
@@ -257,11 +259,18 @@ def test_commands_say_one_line_and_status_shows_the_state(models, versions):
     assert json.loads(command("status", "--json", models=models)) == state(models)
 
 
-def test_of_two_promoters_at_once_one_wins_and_one_is_told(models, versions):
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--expect-revision", "0"], "somebody else changed"),
+        ([], "is the candidate, at stage shadow"),
+    ],
+)
+def test_of_two_promoters_at_once_one_wins_and_one_is_told(models, versions, more, words):
     given = [sys.executable, "-m", "v8ops", "promote", "--symbol", "BTC", "--models", str(models)]
     both = [
         subprocess.Popen(
-            [*given, "--version", versions[mark], "--expect-revision", "0", "--who", mark],
+            [*given, "--version", versions[mark], *more, "--who", mark],
             cwd=REPO,
             stderr=subprocess.PIPE,
             text=True,
@@ -271,9 +280,96 @@ def test_of_two_promoters_at_once_one_wins_and_one_is_told(models, versions):
     errors = [process.communicate()[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 2]
     (told,) = [error for error in errors if error]
-    assert "somebody else changed" in told and told.count("\n") == 1
+    assert words in told and told.count("\n") == 1
     assert state(models)["revision"] == 1
 
 
 def test_every_command_is_listed_with_its_words():
     assert set(MODULES) <= set(cli.COMMANDS) == set(cli.WORDS)
+
+
+def test_an_advance_by_two_at_once_goes_one_stage(models, versions, monkeypatch):
+    """Both have seen the evidence of the same stage; the second must not skip one."""
+    on_trial(models, versions)
+
+    def gathered_while_another_advances(log, symbol, state):
+        monkeypatch.setattr(advance, "gather", evidence_of(500))
+        call("advance", models, "--symbol", "BTC")
+        return evidence.Evidence(500, ())
+
+    monkeypatch.setattr(advance, "gather", gathered_while_another_advances)
+    with pytest.raises(ProductionError, match="somebody else changed"):
+        call("advance", models, "--symbol", "BTC")
+    assert read_rollout(models).of("BTC").stage == "10"
+
+
+def test_a_rollback_by_two_at_once_takes_one_model_out(models, versions, monkeypatch):
+    """A person and serve take the candidate back: stable stays."""
+    on_trial(models, versions)
+    take_back = rollback_command.take_back
+
+    def beaten(folder, symbol, version, **said):
+        take_back(folder, symbol, version, who="serve", why="NaN")
+        return take_back(folder, symbol, version, **said)
+
+    monkeypatch.setattr(rollback_command, "take_back", beaten)
+    call("rollback", models, "--symbol", "BTC", "--why", "x")
+    found = read_rollout(models).of("BTC")
+    assert found.roles == {"stable": versions["v5"]}
+    assert found.blocked == {versions["good"]: "NaN"}, "the first reason stays"
+
+
+def test_a_candidate_whose_bundle_was_altered_does_not_advance(models, versions, monkeypatch):
+    monkeypatch.setattr(advance, "gather", evidence_of(500))
+    on_trial(models, versions)
+    path = models / "BTC" / versions["good"] / "golden.json"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(BundleError, match="altered"):
+        call("advance", models, "--symbol", "BTC", "--force", "never mind")
+    assert read_rollout(models).of("BTC").stage == "shadow"
+
+
+def test_a_version_that_is_a_link_is_not_promoted(models, versions, tmp_path):
+    real = models / "BTC" / versions["good"]
+    outside = real.rename(tmp_path / "outside")
+    real.symlink_to(outside)
+    with pytest.raises(ProductionError, match="a link leads somewhere else"):
+        call("promote", models, "--symbol", "BTC", "--version", versions["good"])
+    assert not (models / "rollout.json").exists()
+
+
+def test_a_stable_model_needs_the_same_gates_and_the_reasons_are_joined(models, versions):
+    given = ("promote", models, "--symbol", "BTC", "--version", versions["unclear"])
+    with pytest.raises(ProductionError, match="--accept-inconclusive"):
+        call(*given, "--stable", "nothing else there")
+    call(*given, "--stable", "nothing else there", "--accept-inconclusive", "a short test set")
+    found = read_rollout(models).of("BTC")
+    assert found.stable == versions["unclear"] and found.candidate is None
+    assert "nothing else there; accepted although" in found.history[-1].why
+
+
+@pytest.mark.parametrize(("user", "who"), [("ann", ["--who", " "]), ("  ", [])])
+def test_nobody_cannot_give_a_command(models, monkeypatch, user, who):
+    monkeypatch.setenv("USER", user)
+    parser = argparse.ArgumentParser()
+    release.add_arguments(parser)
+    with pytest.raises(ProductionError, match="--who"):
+        release.main(
+            parser.parse_args(
+                [
+                    *("--symbol", "BTC", "--version", "v8-a", "--why", "x"),
+                    "--models",
+                    str(models),
+                    *who,
+                ]
+            )
+        )
+
+
+def test_names_and_reasons_are_one_line_of_whole_text(models, versions):
+    on_trial(models, versions)
+    call("rollback", models, "--symbol", "BTC", "--why", "two\nlines", "--who", "ann\tb")
+    last = read_rollout(models).of("BTC").history[-1]
+    assert (last.who, last.why) == ("ann b", "two lines")
+    with pytest.raises(ProductionError, match="no whole text"):
+        call("rollback", models, "--symbol", "BTC", "--why", "\udcff")

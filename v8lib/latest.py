@@ -1,8 +1,8 @@
-"""The last bar's features from a bounded tail of bars, as production computes them.
+"""The last bars' features from a bounded tail of bars, as production computes them.
 
 The columns are those of `features.make_features`, made by the same formulas from the same
-building blocks, here for a block of one bar: given the bars that can influence it, a row is
-equal to the batch's to the bit. Nothing is kept between calls.
+building blocks, here for a block of one bar or of a few: given the bars that can influence it,
+a row is equal to the batch's to the bit. Nothing is kept between calls.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from v8lib.bar_arrays import BarArrays
 from v8lib.errors import FeatureError
 from v8lib.feature import Feature
-from v8lib.features import DIVISION, reach_bars, warmup_bars
+from v8lib.features import DIVISION, fill_columns, reach_bars, warmup_bars
 from v8lib.history import History
 from v8lib.last_bar import LastBar, Plan
+from v8lib.series import Segment
+from v8lib.windows import segment_slices
 
 SYMBOLS_AT_ONCE = 32  # their tails fit into the cache together
 
@@ -63,7 +65,7 @@ class LatestFeatures:
         FeatureError
             If the arrays are not of one shape.
         """
-        tail = self._tail(bars)
+        tail = self._tail(bars, self.reach_bars)
         if tail.close.ndim == 1:
             return self._rows(tail, int(self.run_bars(tail.epoch_s)))
         out = np.empty((len(tail.close), len(self.table)), dtype=np.float32)
@@ -76,6 +78,39 @@ class LatestFeatures:
                     chosen = slice(chosen[0], chosen[-1] + 1)
                 out[chosen] = self._rows(BarArrays(*(array[chosen] for array in tail)), run)
         return out
+
+    def block(self, bars: BarArrays, n: int) -> NDArray[np.float32]:
+        """Return the features of the last `n` bars, shape (n, n_features), oldest first.
+
+        Row k is to the bit what `features` gives for the bars up to it: both are the arithmetic
+        of `windows`, on the same bars. Together they cost far less than one by one.
+
+        Parameters
+        ----------
+        bars : BarArrays of shape (n_bars,)
+            Validated bars of one symbol; `reach_bars` + `n` - 1 of them are looked at.
+        n : int
+            From 1 to n_bars.
+
+        Raises
+        ------
+        FeatureError
+            If the arrays are not of one shape, or there are fewer than `n` bars.
+        """
+        tail = self._tail(bars, self.reach_bars + n - 1)
+        n_bars = tail.close.shape[-1]
+        if tail.close.ndim != 1 or not 1 <= n <= n_bars:
+            raise FeatureError(f"features of {n} bars asked for, bars of shape {tail.close.shape}")
+        columns = np.full((len(self.table), n), np.nan, dtype=np.float32)
+        for run in segment_slices(tail.epoch_s, self.interval_s):
+            first = max(run.start + self.warmup_bars - 1, n_bars - n)
+            if first < run.stop:
+                oldest = max(run.start, first + 1 - self.reach_bars)
+                n_last, before = run.stop - first, n_bars - n
+                history = History(tail.at(slice(oldest, run.stop)), n_last)
+                rows = columns[:, first - before : run.stop - before]
+                fill_columns(rows, self.table, Segment(history, n_last))
+        return columns.T
 
     def run_bars(self, epoch_s: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many bars stand unbroken at the end, shape () or (n_symbols,).
@@ -106,14 +141,14 @@ class LatestFeatures:
         ]
         return f"the last bar has no value for {', '.join(broken)}"
 
-    def _tail(self, bars: BarArrays) -> BarArrays:
+    def _tail(self, bars: BarArrays, n_bars: int) -> BarArrays:
         shape, shapes = np.shape(bars.close), [np.shape(array) for array in bars]
         one_shape = set(shapes[:5]) == {shape} and shapes[5] in (shape, shape[-1:])
         if not one_shape or len(shape) not in (1, 2) or 0 in shape:
             raise FeatureError(f"bars of (n_bars,) or (n_symbols, n_bars) needed, got {shapes}")
         prices = (np.asarray(array, dtype=np.float64) for array in bars[:5])
         epoch_s = np.broadcast_to(bars.epoch_s, shape)
-        return BarArrays(*prices, epoch_s).at(slice(-self.reach_bars, None))
+        return BarArrays(*prices, epoch_s).at(slice(-n_bars, None))
 
     def _rows(self, tail: BarArrays, run: int) -> NDArray[np.float32]:
         """Return the rows of symbols that all end in `run` unbroken bars."""

@@ -39,11 +39,11 @@ def new_axes(n: int = 1, *, width: float = 7.6, height: float = 3.3) -> NDArray[
 
 def show(axes: Axes, *, alt: str) -> None:
     """Display the figure of `axes` as PNG, with `alt` for those who cannot see it."""
-    png = base64.b64encode(_png(axes.figure)).decode()
+    png = base64.b64encode(png_of(axes.figure)).decode()
     display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
     """Return a figure as PNG with a palette: a third of the size, and no difference to see."""
     packed = io.BytesIO()  # not savefig, which draws a figure that has a layout twice
     figure.set_dpi(DPI)

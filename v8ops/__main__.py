@@ -13,6 +13,7 @@ from v8lib.errors import V8Error
 COMMANDS = {
     "check-bars": "v8ops.feeds.check",
     "fetch": "v8ops.feeds.fetch",
+    "serve": "v8ops.production.serve",
     "predict": "v8ops.production.predict",
     "register": "v8ops.production.register",
     "export": "v8ops.production.export",
@@ -22,10 +23,12 @@ COMMANDS = {
     "release": "v8ops.production.release",
     "restore": "v8ops.production.restore",
     "status": "v8ops.production.status",
+    "monitor": "v8ops.production.monitor",
 }
 WORDS = {
     "check-bars": "say what a bar file is worth",
     "fetch": "get bars from an exchange or archive",
+    "serve": "emit and log a signal for every new bar",
     "predict": "the signal of the last complete bar of a file",
     "register": "make a bundle of a model that was trained elsewhere",
     "export": "write a bundle as one ONNX file",
@@ -35,6 +38,7 @@ WORDS = {
     "release": "let a model that was rolled back be promoted again",
     "restore": "put a kept state in the place of a damaged rollout.json",
     "status": "which model serves each symbol",
+    "monitor": "what the monitors read of the models in use, and a page with plots",
 }
 BAD_INPUT, INTERRUPTED = 2, 130
 

@@ -4,10 +4,13 @@ import argparse
 import getpass
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from v8lib.bundle import Bundle, load_bundle
 from v8ops.production.errors import ProductionError
 from v8ops.production.names import bundle_folder
+
+if TYPE_CHECKING:  # a rollback looks at no bundle, and must not wait for numpy
+    from v8lib.bundle import Bundle
 
 PROJECT = Path(__file__).resolve().parents[2]
 MODELS = PROJECT / "models"
@@ -36,12 +39,14 @@ def user_name(options: argparse.Namespace) -> str:
     ProductionError
         If nobody can be named.
     """
-    if options.who:
-        return options.who
     try:
-        return os.environ.get("USER") or getpass.getuser()
+        given = options.who if options.who is not None else os.environ.get("USER")
+        name = " ".join((getpass.getuser() if given is None else given).split())
     except (KeyError, OSError):
-        raise ProductionError("who gives this command is not known: say it with --who") from None
+        name = ""
+    if not name:
+        raise ProductionError("who gives this command is not known: say it with --who")
+    return name
 
 
 def said(why: str, option: str) -> str:
@@ -57,7 +62,7 @@ def said(why: str, option: str) -> str:
     return " ".join(why.split())
 
 
-def verified_bundle(models_dir: Path, symbol: str, version: str) -> Bundle:
+def verified_bundle(models_dir: Path, symbol: str, version: str) -> "Bundle":
     """Return a bundle after every check of loading.
 
     Raises
@@ -67,6 +72,8 @@ def verified_bundle(models_dir: Path, symbol: str, version: str) -> Bundle:
     BundleError
         If the bundle is not whole.
     """
+    from v8lib.bundle import load_bundle
+
     folder = bundle_folder(models_dir, symbol, version)
     if not folder.is_dir():
         there = sorted(p.name for p in folder.parent.glob("*") if p.is_dir())

@@ -1,5 +1,6 @@
 """rollout.json: the rollouts as JSON, and back with every rule checked."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -10,6 +11,7 @@ from v8ops.production.rollout_state import STAGES, Event, Rollout, SymbolState
 
 SCHEMA_VERSION = 1
 STATE_KEYS = {field.name for field in fields(SymbolState)}
+LARGEST = 2**53  # of a number that every reader of JSON takes for the same
 EVENT_KEYS = {field.name for field in fields(Event)}
 
 
@@ -17,6 +19,28 @@ def content_of(rollout: Rollout) -> dict[str, Any]:
     """Return the rollouts as JSON values."""
     symbols = {name: _state_content(state) for name, state in sorted(rollout.symbols.items())}
     return {"schema_version": SCHEMA_VERSION, "revision": rollout.revision, "symbols": symbols}
+
+
+def parsed(content: bytes) -> Any:
+    """Return the JSON values behind some bytes.
+
+    Raises
+    ------
+    ProductionError
+        If they are no JSON, or a mapping has a key twice: which one counts would be a guess.
+    """
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:  # also endless digits and brackets
+        raise ProductionError(f"no JSON: {error}") from None
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = next(key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1)
+        raise ProductionError(f"{twice!r} is there twice")
+    return content
 
 
 def rollout_of(content: Any) -> Rollout:
@@ -29,12 +53,11 @@ def rollout_of(content: Any) -> Rollout:
         version, a blocked version in use, a stage without a candidate.
     """
     _keys(content, {"schema_version", "revision", "symbols"}, "the file")
-    if content["schema_version"] != SCHEMA_VERSION:
-        raise ProductionError(
-            f"schema version {content['schema_version']!r}, this code reads {SCHEMA_VERSION}"
-        )
+    version = content["schema_version"]
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise ProductionError(f"schema version {version!r}, this code reads {SCHEMA_VERSION}")
     revision = content["revision"]
-    if type(revision) is not int or revision < 0:
+    if not _is_count(revision):
         raise ProductionError(f"revision {revision!r} is no count")
     if not isinstance(content["symbols"], dict):
         raise ProductionError("symbols is no mapping")
@@ -86,7 +109,7 @@ def _check_rules(symbol: str, state: SymbolState) -> None:
         raise ProductionError(f"{symbol}: stage {state.stage!r} is none of {', '.join(STAGES)}")
     if not _text(state.salt, f"{symbol}: salt"):
         raise ProductionError(f"{symbol}: the salt is empty")
-    if since is not None and type(since) is not int:
+    if since is not None and not _is_count(since):
         raise ProductionError(f"{symbol}: trial_since_bar {since!r} is no time")
 
 
@@ -95,9 +118,17 @@ def _event(symbol: str, content: Any) -> Event:
     return Event(**{key: _text(content[key], f"{symbol}: {key}") for key in EVENT_KEYS})
 
 
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < LARGEST
+
+
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise ProductionError(f"{what} is {value!r}, no text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a character; from a command line in another encoding
+        raise ProductionError(f"{what} is {value!r}, no whole text") from None
     return value
 
 

@@ -1,38 +1,40 @@
 """models/rollout.json: read whole, changed by one process at a time, replaced atomically.
 
-Each change leaves the state before it beside the file, as `rollout.json.<revision>`: a person
-can restore it, and nothing does so by itself.
+Every state is kept beside the file too, as `rollout.json.<revision>`, the newest ten: a person
+can restore one, and nothing does so by itself.
 """
 
 import contextlib
-import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from v8lib.errors import StoreError
-from v8lib.storage import read_json, write_json
+from v8lib.storage import write_json
 from v8ops.production.errors import ProductionError
-from v8ops.production.rollout_content import content_of, rollout_of
+from v8ops.production.rollout_content import content_of, parsed, rollout_of
+from v8ops.production.rollout_lock import only_changer
 from v8ops.production.rollout_state import Rollout
 
 NAME = "rollout.json"
-KEPT = 10  # states before the present one
+KEPT = 10  # states, the present one among them
 
 
 def read_rollout(models_dir: Path | str) -> Rollout:
-    """Return what the file says; nothing is rolled out where there is none.
+    """Return what the file says; nothing is rolled out where there never was one.
 
     Raises
     ------
     ProductionError
-        If the file cannot be read, is damaged, or breaks a rule.
+        If the file cannot be read, is damaged, breaks a rule, or is gone from beside the states
+        that are kept: an empty state would forget which versions are blocked.
     """
     path = Path(models_dir) / NAME
-    if not path.exists() and not path.is_symlink():
-        return Rollout()
-    return _read(path)
+    if os.path.lexists(path):
+        return _read(path)
+    if kept_revisions(models_dir):
+        raise ProductionError(f"{path} is gone, and states before it are there; see restore")
+    return Rollout()
 
 
 def change_rollout(
@@ -58,23 +60,26 @@ def change_rollout(
         If somebody else has changed the state since, or it cannot be read or written.
     """
     models_dir = Path(models_dir)
-    with _only_changer(models_dir):
+    with only_changer(models_dir):
         before = read_rollout(models_dir)
         if expected_revision is not None and before.revision != expected_revision:
             raise ProductionError(
                 f"somebody else changed {NAME}: revision {before.revision}, expected "
                 f"{expected_revision}; look at status and do it again"
             )
+        if before.revision and before.revision not in kept_revisions(models_dir):
+            _save(_kept(models_dir, before.revision), before)  # a kill, or a full disk, left it out
         changed = change(before)
         if changed is before:
             return before
         after = replace(changed, revision=before.revision + 1)
-        _replace(models_dir, before, after)
+        rollout_of(content_of(after))  # a move that breaks a rule must not reach the file
+        _commit(models_dir, after)
     return after
 
 
 def restore_rollout(models_dir: Path | str, change: Callable[[Rollout], Rollout]) -> Rollout:
-    """Put the newest kept state that can be read in the place of a damaged file.
+    """Put the newest kept state that can be read in the place of a damaged or lost file.
 
     The revision goes on from the largest that was ever seen here.
 
@@ -84,53 +89,63 @@ def restore_rollout(models_dir: Path | str, change: Callable[[Rollout], Rollout]
         If the file is not damaged, or no kept state can be read.
     """
     models_dir = Path(models_dir)
-    with _only_changer(models_dir):
-        if not _is_damaged(models_dir):
+    with only_changer(models_dir):
+        if _is_readable(models_dir):
             raise ProductionError(f"{models_dir / NAME} is not damaged: nothing to restore")
         kept = kept_revisions(models_dir)
         for revision in reversed(kept):
             try:
-                found = _read(models_dir / f"{NAME}.{revision}")
+                found = _read(_kept(models_dir, revision))
             except ProductionError:
                 continue
-            # One above what was lost: the file that cannot be read had at least kept + 1.
+            # What was lost may be one ahead of what is kept, and no revision is used twice.
             after = replace(change(found), revision=kept[-1] + 2)
-            _save(models_dir / NAME, after)
+            _commit(models_dir, after)
             return after
     raise ProductionError(f"{models_dir / NAME}: no kept state beside it can be read")
-
-
-def _is_damaged(models_dir: Path) -> bool:
-    try:
-        read_rollout(models_dir)
-    except ProductionError:
-        return True
-    return False
 
 
 def kept_revisions(models_dir: Path | str) -> list[int]:
     """Return the revisions that are kept beside the file, oldest first."""
     suffixes = (path.name.removeprefix(f"{NAME}.") for path in Path(models_dir).glob(f"{NAME}.*"))
-    return sorted(int(suffix) for suffix in suffixes if suffix.isdigit())
+    return sorted(int(s) for s in suffixes if s.isascii() and s.isdecimal() and len(s) < 19)
+
+
+def _kept(models_dir: Path, revision: int) -> Path:
+    return models_dir / f"{NAME}.{revision}"
+
+
+def _is_readable(models_dir: Path) -> bool:
+    try:
+        read_rollout(models_dir)
+    except ProductionError:
+        return False
+    return True
 
 
 def _read(path: Path) -> Rollout:
     try:
-        return rollout_of(read_json(path))
+        content = path.read_bytes()
+    except OSError as error:
+        raise ProductionError(f"{path} cannot be read: {error.strerror}; see restore") from None
+    try:
+        return rollout_of(parsed(content))
     except ProductionError as error:
         raise ProductionError(f"{path} is damaged: {error}; see restore") from None
-    except (StoreError, OSError) as error:
-        raise ProductionError(f"{path} cannot be read: {error}; see restore") from None
 
 
-def _replace(models_dir: Path, before: Rollout, after: Rollout) -> None:
-    """Keep the state before, then write the one after; a kill leaves one of them."""
-    rollout_of(content_of(after))  # a move that breaks a rule must not reach the file
-    if before.revision:
-        _save(models_dir / f"{NAME}.{before.revision}", before)
+def _commit(models_dir: Path, after: Rollout) -> None:
+    """Write the file, then the state that is kept of it; a kill leaves the old file or this.
+
+    In this order no state is ever kept that was not in use. If the second cannot be written the
+    change is made all the same, and the next call makes up for it.
+    """
     _save(models_dir / NAME, after)
+    with contextlib.suppress(ProductionError):
+        _save(_kept(models_dir, after.revision), after)
     for revision in kept_revisions(models_dir)[:-KEPT]:
-        (models_dir / f"{NAME}.{revision}").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # one too many does no harm
+            _kept(models_dir, revision).unlink()
 
 
 def _save(path: Path, rollout: Rollout) -> None:
@@ -143,19 +158,3 @@ def _save(path: Path, rollout: Rollout) -> None:
             os.close(folder)
     except OSError as error:
         raise ProductionError(f"{path} cannot be written: {error.strerror}") from None
-
-
-@contextlib.contextmanager
-def _only_changer(models_dir: Path) -> Iterator[None]:
-    """Wait for the others and keep them out; the lock goes with the process that holds it."""
-    if not models_dir.is_dir():
-        raise ProductionError(f"{models_dir} is no folder: models are written there by a run")
-    try:
-        handle = os.open(models_dir / f".{NAME}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise ProductionError(f"{models_dir} cannot be written: {error.strerror}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from v8lib.provenance import package_versions
 from v8lib.storage import write_bytes
-from v8ops.run.render import templates
+from v8ops.page import templates
 from v8ops.run.steps import COMPARE, SYMBOL_STEPS
 from v8ops.run.summary import failed_gates, open_questions
 

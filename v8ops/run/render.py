@@ -6,15 +6,12 @@ from pathlib import Path
 
 import nbformat
 from bs4 import BeautifulSoup
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from nbconvert import HTMLExporter
-from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from v8lib.looks import stylesheet
 from v8lib.storage import write_bytes
+from v8ops.page import TEMPLATES, page_globals
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 LEAD = "lead"  # tag of the cells a page opens with
 LOCAL_SOURCE = re.compile(r"(\.ipynb|\.md)(#.*)?$")
 
@@ -41,15 +38,6 @@ def exporter() -> HTMLExporter:
     # Kept out of jinja's own loader path: the page template is plain text with CSS inside.
     made.environment.globals |= page_globals()
     return made
-
-
-def page_globals() -> dict[str, str]:
-    """Return what every page needs: its styles, for light and dark."""
-    page = (TEMPLATES / "page.css").read_text(encoding="utf-8")
-    light = HtmlFormatter(style="default").get_style_defs(".highlight")
-    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
-    code = f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
-    return {"page_css": f"{code}\n{stylesheet()}\n{page}"}
 
 
 def render_page(notebook: Path, *, title: str, banner: str) -> Path:
@@ -96,12 +84,3 @@ def finish(html: str) -> str:
     for link in soup.find_all("a", href=LOCAL_SOURCE):
         link.unwrap()  # notebooks and documents are not part of the report
     return str(soup)
-
-
-def templates() -> Environment:
-    """Return the environment for pages that are not notebooks."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(["html", "j2"])
-    )
-    environment.globals |= page_globals()
-    return environment

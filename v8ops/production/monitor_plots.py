@@ -1,0 +1,120 @@
+"""Figures of the monitor page. They take what was read, compute nothing, and return Axes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from numpy.typing import NDArray
+
+from v8lib.plots import GOOD, MODEL, OTHER, dress, new_axes
+from v8ops.production import monitors
+from v8ops.production.through_time import Course
+
+ALARM_COLOUR, OUT_COLOUR = "#A4161A", "#CC79A7"
+ROLE_COLOURS = {
+    "candidate": MODEL,
+    "stable": OTHER,
+    "previous": "#7F7F7F",
+    "out of use": OUT_COLOUR,
+}
+# Title, unit, lines to watch, lines of alarm.
+PLOTTED = {
+    "sure_share": (
+        "How often a model is more than 99 % sure",
+        "share of 200 bars",
+        (monitors.SURE_WATCH,),
+        (monitors.SURE_ALARM,),
+    ),
+    "actionable_confidence": (
+        "How sure actionable signals are",
+        "mean confidence",
+        monitors.ACTING_WATCH[1:],
+        monitors.ACTING_ALARM,
+    ),
+    "class_shares": (
+        "The decided class furthest from a third",
+        "share of 1,000 bars",
+        monitors.CLASS_BOUND,
+        (),
+    ),
+    "drift": (
+        "The feature that has drifted most",
+        "PSI over its bound",
+        (monitors.DRIFT_WATCH,),
+        (1.0,),
+    ),
+    "realised_loss": (
+        "What was said against what happened",
+        "log loss minus climatology's",
+        (0.0,),
+        (),
+    ),
+    "realised_calibration": (
+        "Said more than was right (above 0) or less",
+        "confidence minus share right",
+        (-monitors.GAP_ALARM, monitors.GAP_ALARM),
+        (),
+    ),
+}
+
+
+def plot_course(
+    name: str, courses: Mapping[tuple[str, str], Course], rollbacks: Sequence[int]
+) -> Axes:
+    """Return one monitor through time, a line per model, with its bounds.
+
+    Parameters
+    ----------
+    name : str
+        Of the monitor.
+    courses : mapping of (role, version) to Course
+        The models to show.
+    rollbacks : sequence of int
+        Bars at which something was rolled back, seconds since 1970-01-01 UTC.
+    """
+    title, unit, watched, alarms = PLOTTED[name]
+    axes = new_axes(width=7.6, height=2.6)[0]
+    for (role, version), course in courses.items():
+        times = dates(course.epoch_s)
+        colour = ROLE_COLOURS[role]
+        axes.plot(times, course.value, color=colour, lw=1.4, label=f"{role} {version}")
+        bad = course.alarm
+        axes.plot(times[bad], course.value[bad], ls="", marker="x", color=ALARM_COLOUR, ms=5)
+    for level in watched:
+        axes.axhline(level, color=GOOD, lw=1, ls="--")
+    for level in alarms:
+        axes.axhline(level, color=ALARM_COLOUR, lw=1, ls="--")
+    _finish(axes, title, unit, rollbacks)
+    return axes
+
+
+def plot_routing(
+    routed: tuple[NDArray[np.int64], NDArray[np.float64]],
+    without: tuple[NDArray[np.int64], NDArray[np.float64]],
+    rollbacks: Sequence[int],
+) -> Axes:
+    """Return whose the signals were: the candidate's share, and the share of no model."""
+    axes = new_axes(width=7.6, height=2.6)[0]
+    axes.plot(dates(routed[0]), routed[1], color=MODEL, lw=1.4, label="candidate")
+    axes.plot(dates(without[0]), without[1], color=ALARM_COLOUR, lw=1.4, label="no model")
+    axes.set_ylim(-0.03, 1.03)
+    _finish(axes, "Whose the signals were", "share of 200 bars", rollbacks)
+    return axes
+
+
+def dates(epoch_s: NDArray[np.int64]) -> NDArray[np.datetime64]:
+    """Return bar times as matplotlib wants them."""
+    return np.asarray(epoch_s).astype("datetime64[s]")
+
+
+def _finish(axes: Axes, title: str, unit: str, rollbacks: Sequence[int]) -> None:
+    for k, epoch_s in enumerate(rollbacks):
+        label = "rolled back" if k == 0 else None
+        axes.axvline(dates(np.array(epoch_s)), color=OUT_COLOUR, lw=1.2, ls=":", label=label)
+    locator = AutoDateLocator(maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    dress(axes, title, "bar (UTC)", unit)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="best")
