@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from v8lib import bundle, foreign, gates
 from v8lib.metrics import class_shares
 from v8ops.__main__ import main
+from v8ops.production import spec
 from v8ops.production.admission import reasons
 
 
@@ -294,3 +295,14 @@ def test_the_rows_before_the_trial_are_purged_by_the_horizon():
 
     foreign._parts(Rows(np.arange(10_000)), 10_000, 7)
     assert seen[0].max() + 7 < 8_000 <= seen[1].min() == 8_000
+
+
+def test_the_page_on_registering_shows_a_spec_that_is_one_and_names_every_key(repo, tmp_path):
+    page = (repo / "docs" / "registering.md").read_text(encoding="utf-8")
+    example = page.split("```json")[1].split("```")[0]
+    (tmp_path / "spec.json").write_text(example)
+    read = spec.read_spec(tmp_path / "spec.json")
+    assert set(json.loads(example)) == set(spec.Spec.model_fields)
+    table = "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("|"))
+    assert all(f"`{key}`" in table for key in spec.Spec.model_fields)
+    assert read.runtime(b"").names == tuple(read.columns)
