@@ -4,10 +4,10 @@ Each feature's train rows are cut into ten bins of equal mass. The index of a wi
 
     PSI = sum over bins of (a - e) * ln(a / e),   a: share in the window, e: share in train
 
-(the symmetric divergence of Jeffreys 1946; the name comes from credit scoring, Siddiqi 2006,
-chapter 9). A window of a few hundred bars never looks like two years of train, least of all in
-features that move slowly, so every feature brings its own yardstick: how large the index was in
-windows of train itself.
+(the symmetric divergence of Jeffreys 1946; the name comes from credit scoring, Siddiqi 2006). A
+window of a few hundred bars never looks like two years of train, least of all in features that
+move slowly, so every feature brings its own yardstick: how large the index was in windows of
+train itself.
 """
 
 from collections.abc import Mapping, Sequence
