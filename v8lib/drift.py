@@ -117,6 +117,15 @@ def psi(reference: Reference, binned: NDArray[np.uint8]) -> Array:
     return _index(found / len(binned), reference.shares)
 
 
+def reach(reference: Reference) -> Array:
+    """Return the largest index a window can have, shape (n_features,): all rows in the rarest bin.
+
+    A feature whose bound lies beyond it moves so much within train that no window says anything.
+    """
+    alone = np.eye(N_BINS)
+    return _index(alone[reference.shares.argmin(axis=1)], reference.shares)
+
+
 def _index(found: Array, expected: Array) -> Array:
     """Return the index of shares (..., 10) against expected ones."""
     found, expected = np.maximum(found, FLOOR), np.maximum(expected, FLOOR)
