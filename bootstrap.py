@@ -23,7 +23,7 @@ EXTRAS = {
     "lab": ["lab"],
     "fetch": ["feeds"],
     "check-bars": [],
-    "test": ["feeds", "test"],
+    "test": ["feeds", "onnx", "test"],
     "lint": ["feeds", "test"],
     "notebooks": ["feeds", "test"],
     "proof": [],

@@ -22,7 +22,18 @@ def gates(**verdicts):
     }
 
 
-def write(models, runtime, bars, table, *, symbol="BTC", mark="a", reference=None, **verdicts):
+def write(
+    models,
+    runtime,
+    bars,
+    table,
+    *,
+    symbol="BTC",
+    mark="a",
+    reference=None,
+    tested_on=None,
+    **verdicts,
+):
     """Write a bundle and return its version; another mark is another version."""
     facts = {
         "interval_s": 60,
@@ -41,6 +52,7 @@ def write(models, runtime, bars, table, *, symbol="BTC", mark="a", reference=Non
         "data_sha256": mark,
         "gates": gates(**verdicts),
     }
+    facts |= {} if tested_on is None else {"tested_on": tested_on}
     golden = probes.last_unbroken(bars, warmup_bars(table) + 20)
     extra = {} if reference is None else {"reference": reference}
     return bundle.write_bundle(models, symbol, runtime, facts, golden, **extra).name

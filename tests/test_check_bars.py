@@ -268,7 +268,7 @@ def test_colours_are_for_a_terminal_only(monkeypatch, bad):
 
 
 def test_each_command_is_imported_only_when_it_is_asked_for(capsys):
-    assert set(COMMANDS) == {"check-bars", "fetch"}
+    assert {"check-bars", "fetch"} <= set(COMMANDS)
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0

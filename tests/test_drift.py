@@ -61,6 +61,17 @@ def test_the_usual_index_is_the_largest_of_half_overlapping_windows(reference):
     assert reference.usual == pytest.approx(largest)
 
 
+def test_no_window_reaches_further_than_all_rows_in_the_rarest_bin(reference):
+    far = np.full((300, 3), 1e6, np.float32)
+    for rows in (far, -far, train(300, seed=8)):
+        found = drift.psi(reference, drift.bins(reference, rows))
+        assert (found <= drift.reach(reference) + 1e-9).all()
+    nearest = [
+        drift.psi(reference, np.full((5, 3), k, np.uint8)) for k in range(drift.N_BINS)
+    ]  # every bin alone
+    assert drift.reach(reference) == pytest.approx(np.max(nearest, axis=0))
+
+
 @given(st.integers(0, 50), st.integers(1, 300))
 def test_an_index_is_never_negative_and_finite(seed, n):
     reference = drift.fit_reference(train(), NAMES, window_rows=1_000)

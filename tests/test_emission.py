@@ -5,7 +5,7 @@ import pytest
 
 from v8lib.label import Label
 from v8ops.production.emission import Answer, emit, line
-from v8ops.production.judging import judged_bars, reading_words
+from v8ops.production.judging import judged_bars
 from v8ops.production.monitors import EVERY_BARS, Reading
 from v8ops.production.notes import KEPT, Notes, utc_words
 
@@ -61,10 +61,9 @@ def test_windows_are_looked_at_every_so_many_bars_whatever_the_block(interval_s)
 
 def test_a_reading_in_words():
     reading = Reading("sure_share", 0.1234, "5 %", "10 %", "alarm", 200, "share above 0.99")
-    words = "sure_share 0.123, alarm 10 %, over 200 bars, share above 0.99"
-    assert reading_words(reading) == words
+    assert reading.words == "sure_share 0.123, share above 0.99; alarm: 10 %; 200 rows"
     none = Reading("drift", None, "a", "b", "unknown", 3, "")
-    assert reading_words(none) == "drift no value, alarm b, over 3 bars"
+    assert none.words == "drift no value; alarm: b; 3 rows"
 
 
 def test_notes_say_once_and_say_when_it_is_over():

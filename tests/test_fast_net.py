@@ -157,7 +157,7 @@ def test_the_share_that_is_dropped_is_exact_to_sixteen_bits(dropout, share):
     heads = heads_of("layer", dropout)
     block = fast_net.FastNet(heads, N_ROWS, dtype=torch.float64).blocks[0]
     values = torch.arange(-(2**15), 2**15, dtype=torch.int16)
-    kept = values.ge_(block.dropped - 2**15).to(torch.float64)
+    kept = values.ge_(block.gate.dropped - 2**15).to(torch.float64)
     assert 1.0 - float(kept.mean()) == pytest.approx(share, abs=2**-17)
     assert float(kept.mean()) * block.scale == pytest.approx(1.0, abs=1e-12), "the mean is kept"
 

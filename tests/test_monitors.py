@@ -59,6 +59,14 @@ def test_an_honest_model_is_well_in_every_respect(facts, reference):
     assert {reading.state for reading in readings} == {"ok"}
 
 
+def test_as_many_rows_as_are_kept_say_what_the_whole_log_says(facts, reference):
+    moved = honest(monitors.NEEDED_BARS + 500, reference=reference, shift=1.0)
+    storm = having(moved, decisions=np.where(moved.decisions == 1, 0, moved.decisions))
+    kept = monitors.judge(storm.last(monitors.NEEDED_BARS), facts)
+    assert kept == monitors.judge(storm, facts)
+    assert [r.name for r in kept if r.state == "alarm"] == ["class_shares", "drift"]
+
+
 @pytest.mark.parametrize("n", [0, 1, 199])
 def test_too_few_rows_are_no_reading_and_no_error(facts, reference, n):
     readings = monitors.judge(honest(n, reference=reference), facts)
@@ -107,13 +115,26 @@ def decided(rows, shares, happened=None):
         ((0.30, 0.40, 0.30), None, "ok"),
         ((0.10, 0.80, 0.10), (0.15, 0.70, 0.15), "watch"),  # a quiet fortnight
         ((0.90, 0.05, 0.05), (0.33, 0.33, 0.34), "alarm"),  # not explained
-        ((0.50, 0.50, 0.00), (0.40, 0.40, 0.20), "alarm"),  # unseen
+        ((0.01, 0.98, 0.01), (0.05, 0.90, 0.05), "alarm"),  # alone, whatever happened
+        ((0.39, 0.00, 0.61), (0.46, 0.16, 0.38), "watch"),  # a stormy one
     ],
 )
 def test_class_shares(facts, shares, happened, state):
     rows = decided(honest(1_000), shares, happened)
     found = read(rows, facts, "class_shares")
     assert found.state == state, found.words
+
+
+def test_a_class_is_missing_where_two_windows_lack_it(facts):
+    storm = (0.39, 0.00, 0.61)
+    missing = decided(honest(2_000), storm)
+    assert read(missing, facts, "class_shares").state == "alarm"
+    assert read(missing.last(1_999), facts, "class_shares").state == "watch"
+    for spared in (slice(0, 10), slice(-10, None)):  # seen in one of the two: 1 % of it
+        decisions = missing.decisions.copy()
+        decisions[spared] = 1
+        seen = having(missing, decisions=decisions)
+        assert read(seen, facts, "class_shares").state == "watch"
 
 
 def test_a_one_class_model_alarms_with_nothing_known_to_have_happened(facts):
@@ -144,6 +165,19 @@ def test_a_feature_that_moves_much_on_train_may_do_so_later(reference):
     wide = drift.Reference(**{**vars(reference), "usual": np.array([2.0, 2.0])})
     facts = monitors.ModelFacts("v8-1", CLIMATOLOGY, 4, wide)
     assert read(honest(reference=reference, shift=1.0), facts, "drift").state == "ok"
+
+
+def test_features_that_no_window_can_judge_are_counted_and_left_out(reference):
+    usual = np.array([drift.reach(reference)[0] / monitors.DRIFT_FACTOR, 0.0])
+    facts = monitors.ModelFacts(
+        "v8-1", CLIMATOLOGY, 4, drift.Reference(**{**vars(reference), "usual": usual})
+    )
+    found = read(honest(reference=reference, shift=50.0), facts, "drift")
+    assert found.state == "ok" and found.note.startswith("b: PSI ")
+    assert found.note.endswith("; 1 of 2 features not judged")
+    just = {**vars(reference), "usual": usual * 0.999}
+    facts = monitors.ModelFacts("v8-1", CLIMATOLOGY, 4, drift.Reference(**just))
+    assert read(honest(reference=reference, shift=50.0), facts, "drift").state == "alarm"
 
 
 def test_without_a_reference_drift_is_unknown(facts, reference):

@@ -79,6 +79,19 @@ def test_the_bundle_of_a_run_loads_and_gives_single_rows_what_a_batch_gives(smok
     assert np.abs(batch - single).max() < 1e-6
 
 
+def test_a_run_writes_its_logistic_baseline_as_a_fallback(smoke_run):
+    run_dir = smoke_run[0]
+    for symbol in SYMBOLS:
+        told = summary(run_dir)["symbols"][symbol]
+        net, linear = (load_bundle(run_dir.parent / told[key]) for key in ("bundle", "fallback"))
+        assert [net.manifest["kind"], linear.manifest["kind"]] == ["mlp", "linear"]
+        assert linear.reference.names == net.reference.names == linear.runtime.names
+        test = load_splits(run_dir, symbol, ["test"])[-1]["test"]
+        probs = linear.runtime.predict(test.features).probs
+        loss = -np.log(probs[np.arange(len(probs)), test.labels]).mean()
+        assert abs(loss - told["baselines"]["logistic"]["log_loss"]) < 1e-5
+
+
 def test_the_same_parameters_give_the_same_summary_with_either_engine(smoke_run, tmp_path):
     other = run_all(
         *SMOKE, "--symbols", *SYMBOLS, "--out", tmp_path, "--run-id", "two", "--engine", "papermill"

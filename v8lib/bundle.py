@@ -173,6 +173,7 @@ def _assembled(folder: Path, contents: Contents) -> Bundle:
     facts = Values.of(manifest["model"], f"{where}: 'model'")
     try:
         runtime = kind.read(files[kind.file], facts)
+        latest_features(manifest, runtime)  # before anything that compares columns
         reference = _reference(files.get(REFERENCE), runtime, str(folder))
         bundle = Bundle(folder.name, manifest, runtime, reference)
         check_golden(bundle.predict, files[GOLDEN], kind.golden_tolerance)

@@ -191,7 +191,8 @@ def _plain_file(folder: Path, name: str) -> bytes:
         link = path.is_symlink()
         why = "is a symbolic link; copy the file itself" if link else f"cannot be read: {error}"
         raise BundleError(f"{folder}: {name} {why}") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise BundleError(f"{folder}: {name} is no plain file")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise BundleError(f"{folder}: {name} is no plain file")
         return file.read()

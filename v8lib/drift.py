@@ -4,10 +4,10 @@ Each feature's train rows are cut into ten bins of equal mass. The index of a wi
 
     PSI = sum over bins of (a - e) * ln(a / e),   a: share in the window, e: share in train
 
-(the symmetric divergence of Jeffreys 1946; the name comes from credit scoring, Siddiqi 2006,
-chapter 9). A window of a few hundred bars never looks like two years of train, least of all in
-features that move slowly, so every feature brings its own yardstick: how large the index was in
-windows of train itself.
+(the symmetric divergence of Jeffreys 1946; the name comes from credit scoring, Siddiqi 2006). A
+window of a few hundred bars never looks like two years of train, least of all in features that
+move slowly, so every feature brings its own yardstick: how large the index was in windows of
+train itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -115,6 +115,15 @@ def psi(reference: Reference, binned: NDArray[np.uint8]) -> Array:
     places = binned + N_BINS * np.arange(width, dtype=np.uint16)  # one count for all features
     found = np.bincount(places.ravel(), minlength=N_BINS * width).reshape(width, N_BINS)
     return _index(found / len(binned), reference.shares)
+
+
+def reach(reference: Reference) -> Array:
+    """Return the largest index a window can have, shape (n_features,): all rows in the rarest bin.
+
+    A feature whose bound lies beyond it moves so much within train that no window says anything.
+    """
+    alone = np.eye(N_BINS)
+    return _index(alone[reference.shares.argmin(axis=1)], reference.shares)
 
 
 def _index(found: Array, expected: Array) -> Array:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from v8lib.auxiliary import N_TARGETS, TwoHeads
 from v8lib.flat_parameters import FlatParameters
+from v8lib.gate import NOISE_VALUES, Gate
 from v8lib.model import HIDDEN, N_CLASSES, AdaptiveNorm
 
-NOISE_VALUES = 2**16  # of one random integer that decides whether a number is dropped
 LAYERS_PER_BLOCK = 4  # linear, norm, ReLU, dropout
 
 
@@ -87,11 +87,11 @@ class HiddenBlock:
     ) -> None:
         self.weight, self.weight_gradient = flat.views(linear.weight)
         self.bias, self.bias_gradient = flat.views(linear.bias)
-        self.dropped = min(round(dropout * NOISE_VALUES), NOISE_VALUES - 1)
-        self.scale = NOISE_VALUES / (NOISE_VALUES - self.dropped)
         self.linear_out, self.out, self.slope = (
             self.weight.new_empty(n_rows, len(self.weight)) for _ in range(3)
         )
+        self.gate = Gate(self.out, dropout)
+        self.scale = NOISE_VALUES / (NOISE_VALUES - self.gate.dropped)
         inner = norms_of(norm)
         first = n_rows // len(inner)
         rows = [slice(first), slice(first, n_rows)] if len(inner) > 1 else [slice(n_rows)]
@@ -103,10 +103,8 @@ class HiddenBlock:
         """Return what is left of `x` times `scale` after this block, before its own scale."""
         torch.addmm(self.bias, x, self.weight.t(), alpha=scale, out=self.linear_out)
         for rows, part in self.parts:
-            normalised = part.forward(self.linear_out[rows])
-            torch.clamp_min(normalised, 0.0, out=self.out[rows])
-        if self.dropped:
-            self.out.mul_(noise.ge_(self.dropped - NOISE_VALUES // 2))
+            self.gate.relu(part.forward(self.linear_out[rows]), rows)
+        self.gate.drop(noise)
         return self.out
 
     def backward(self, x: Tensor, scale: float) -> None:
@@ -114,10 +112,7 @@ class HiddenBlock:
 
         Along the way the gradients of all its parameters are kept.
         """
-        # What ReLU or dropout took has no slope.
-        torch.ops.aten.threshold_backward.grad_input(
-            self.slope, self.out, 0.0, grad_input=self.slope
-        )
+        self.gate.close(self.slope)
         for rows, part in self.parts:
             self.slope[rows].copy_(part.backward(self.slope[rows], self.linear_out[rows]))
         torch.sum(self.slope, 0, out=self.bias_gradient)

@@ -15,7 +15,7 @@ from v8lib.errors import BundleError, FeatureError
 from v8lib.inversion import softmax
 from v8lib.json_values import Values
 from v8lib.label import CLASS_NAMES
-from v8lib.onnx_session import DTYPES, check_shapes, one_line, open_session
+from v8lib.onnx_session import DTYPES, check_shapes, one_line, onnx_errors, open_session
 from v8lib.runtime import Prediction
 from v8lib.scaling import Scaler, apply_scaler, scaler_numbers
 from v8lib.scaling_values import read_scaler
@@ -119,11 +119,9 @@ class OnnxRuntime:
         )
 
     def _run(self, rows: NDArray) -> Array:
-        from onnxruntime.capi.onnxruntime_pybind11_state import OrtException
-
         try:
             (said,) = self.session.run([self.output_name], {self.input_name: rows})
-        except (OrtException, RuntimeError, ValueError) as error:
+        except onnx_errors() as error:
             raise BundleError(f"the ONNX model cannot be run: {one_line(error)}") from None
         if not isinstance(said, np.ndarray) or said.shape != (len(rows), 3):
             shape = getattr(said, "shape", type(said).__name__)

@@ -1,6 +1,7 @@
 """Opening ONNX files: onnx and onnxruntime are the extra `onnx`, imported only when used."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +24,6 @@ def open_session(content: bytes) -> "InferenceSession":
     """
     try:
         import onnxruntime
-        from onnxruntime.capi.onnxruntime_pybind11_state import OrtException
     except ImportError:
         raise BundleError(NO_EXTRA) from None
     refuse_other_files(content)
@@ -32,7 +32,7 @@ def open_session(content: bytes) -> "InferenceSession":
     options.log_severity_level = 4  # what is wrong is raised
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except (OrtException, RuntimeError, ValueError) as error:
+    except onnx_errors() as error:
         raise BundleError(f"not a usable ONNX model: {one_line(error)}") from None
 
 
@@ -47,16 +47,33 @@ def refuse_other_files(content: bytes) -> None:
     try:
         import onnx
         from google.protobuf.message import DecodeError
-        from onnx.external_data_helper import _get_all_tensors, uses_external_data
     except ImportError:
         raise BundleError(NO_EXTRA) from None
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError:
         raise BundleError("not an ONNX model: its bytes cannot be read as one") from None
-    outside = next((t.name for t in _get_all_tensors(model) if uses_external_data(t)), None)
+    tensors = (m for m in _messages(model) if isinstance(m, onnx.TensorProto))
+    outside = next((t.name for t in tensors if t.data_location or t.external_data), None)
     if outside is not None:
         raise BundleError(f"weights '{outside}' stand in another file: save the model as one file")
+
+
+def _messages(message: Any) -> Iterator[Any]:
+    """Return a message and every one within it: weights may stand in nodes and subgraphs too."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in [value] if hasattr(value, "ListFields") else value:
+                yield from _messages(inner)
+
+
+def onnx_errors() -> tuple[type[Exception], ...]:
+    """Return what onnxruntime raises: classes of its own, which share no base."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = (x for x in vars(state).values() if isinstance(x, type) and issubclass(x, Exception))
+    return (*own, RuntimeError, ValueError)
 
 
 def check_shapes(

@@ -24,6 +24,7 @@ COMMANDS = {
     "restore": "v8ops.production.restore",
     "status": "v8ops.production.status",
     "monitor": "v8ops.production.monitor",
+    "replay": "v8ops.production.replay",
 }
 WORDS = {
     "check-bars": "say what a bar file is worth",
@@ -39,6 +40,7 @@ WORDS = {
     "restore": "put a kept state in the place of a damaged rollout.json",
     "status": "which model serves each symbol",
     "monitor": "what the monitors read of the models in use, and a page with plots",
+    "replay": "rehearse rollouts on recorded bars, with and without faults",
 }
 BAD_INPUT, INTERRUPTED = 2, 130
 

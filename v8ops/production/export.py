@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from v8lib.bundle import Bundle
 from v8lib.storage import write_bytes
 from v8ops.production.change import MODELS, verified_bundle
 from v8ops.production.errors import ProductionError
@@ -52,14 +54,14 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def exported(bundle) -> bytes:
+def exported(bundle: Bundle) -> bytes:
     """Return a bundle as the bytes of an ONNX file that says what the bundle says.
 
     Raises
     ------
     ProductionError
-        If the extra is not installed, or the file says something else on its golden bars and
-        on rows drawn around them.
+        If the extra is not installed, or the file says something else of rows drawn around the
+        middle of train.
     """
     try:
         import onnxruntime
@@ -81,7 +83,7 @@ def exported(bundle) -> bytes:
     return content
 
 
-def probe_rows(bundle) -> np.ndarray:
+def probe_rows(bundle: Bundle) -> NDArray[np.float32]:
     """Return rows to compare on: drawn round the middle of train where that is known."""
     scaler = getattr(bundle.runtime, "scaler", None)
     drawn = np.random.default_rng(0).normal(size=(N_ROWS, len(bundle.runtime.names)))

@@ -7,14 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from numpy.typing import NDArray
 
-from v8lib.plots import GOOD, MODEL, OTHER, dress, new_axes
+from v8lib.plots import GOOD, MODEL, dress, new_axes
 from v8ops.production import monitors
 from v8ops.production.through_time import Course
 
-ALARM_COLOUR, OUT_COLOUR = "#A4161A", "#CC79A7"
+WATCH_COLOUR, ALARM_COLOUR, OUT_COLOUR = "#B8860B", "#A4161A", "#CC79A7"
 ROLE_COLOURS = {
     "candidate": MODEL,
-    "stable": OTHER,
+    "stable": GOOD,
     "previous": "#7F7F7F",
     "out of use": OUT_COLOUR,
 }
@@ -74,17 +74,19 @@ def plot_course(
         Bars at which something was rolled back, seconds since 1970-01-01 UTC.
     """
     title, unit, watched, alarms = PLOTTED[name]
-    axes = new_axes(width=7.6, height=2.6)[0]
+    axes = new_axes(width=7.6, height=2.9)[0]
     for (role, version), course in courses.items():
         times = dates(course.epoch_s)
         colour = ROLE_COLOURS[role]
         axes.plot(times, course.value, color=colour, lw=1.4, label=f"{role} {version}")
         bad = course.alarm
         axes.plot(times[bad], course.value[bad], ls="", marker="x", color=ALARM_COLOUR, ms=5)
-    for level in watched:
-        axes.axhline(level, color=GOOD, lw=1, ls="--")
-    for level in alarms:
-        axes.axhline(level, color=ALARM_COLOUR, lw=1, ls="--")
+    for levels, colour, label in (
+        (watched, WATCH_COLOUR, "watch"),
+        (alarms, ALARM_COLOUR, "alarm"),
+    ):
+        for k, level in enumerate(levels):
+            axes.axhline(level, color=colour, lw=1, ls="--", label=None if k else label)
     _finish(axes, title, unit, rollbacks)
     return axes
 
@@ -95,7 +97,7 @@ def plot_routing(
     rollbacks: Sequence[int],
 ) -> Axes:
     """Return whose the signals were: the candidate's share, and the share of no model."""
-    axes = new_axes(width=7.6, height=2.6)[0]
+    axes = new_axes(width=7.6, height=2.9)[0]
     axes.plot(dates(routed[0]), routed[1], color=MODEL, lw=1.4, label="candidate")
     axes.plot(dates(without[0]), without[1], color=ALARM_COLOUR, lw=1.4, label="no model")
     axes.set_ylim(-0.03, 1.03)
@@ -117,4 +119,4 @@ def _finish(axes: Axes, title: str, unit: str, rollbacks: Sequence[int]) -> None
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     dress(axes, title, "bar (UTC)", unit)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best")
+        axes.figure.legend(loc="outside lower center", ncols=4)  # lines may run anywhere

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v8lib.bundle import Bundle
-from v8lib.drift import Reference, psi
+from v8lib.drift import Reference, psi, reach
 from v8lib.label import CLASS_NAMES
 from v8ops.production.reading import Reading, state_of
 from v8ops.production.realised import confidence_gap, loss_against, mean_and_error
@@ -21,10 +21,10 @@ EVERY_BARS = 50
 SURE = 0.99
 SURE_ROWS, SURE_WATCH, SURE_ALARM = 200, 0.05, 0.10
 ACTING_ROWS, ACTING_NEEDED, ACTING_WATCH, ACTING_ALARM = 1_000, 50, (0.60, 0.80), (0.60, 0.85)
-CLASS_ROWS, CLASS_BOUND, CLASS_GAP, UNSEEN = 1_000, (0.15, 0.60), 0.50, 0.005
+CLASS_ROWS, CLASS_BOUND, CLASS_GAP, ALONE, UNSEEN = 1_000, (0.15, 0.60), 0.50, 0.97, 0.01
 DRIFT_ROWS, DRIFT_LEAST, DRIFT_FACTOR, DRIFT_WATCH = 1_000, 0.3, 2.5, 0.6
 REALISED_ROWS, LOSS_ERRORS, GAP_ALARM, GAP_ERRORS = 1_000, 3.0, 0.05, 3.0
-NEEDED_BARS = 2 * DRIFT_ROWS
+NEEDED_BARS = 2 * max(DRIFT_ROWS, CLASS_ROWS)
 
 MONITORS = (
     "sure_share",
@@ -82,7 +82,7 @@ def judge(rows: ScoreRows, facts: ModelFacts) -> list[Reading]:
     return [
         _sure_share(rows.last(SURE_ROWS)),
         _actionable_confidence(rows.last(ACTING_ROWS)),
-        _class_shares(rows.last(CLASS_ROWS)),
+        _class_shares(rows.last(2 * CLASS_ROWS)),
         _drift(rows.last(2 * DRIFT_ROWS), facts.reference),
         _realised_loss(known.last(REALISED_ROWS), facts.class_shares),
         _realised_calibration(known.last(REALISED_ROWS)),
@@ -114,27 +114,40 @@ def _actionable_confidence(rows: ScoreRows) -> Reading:
 def _class_shares(rows: ScoreRows) -> Reading:
     """Read how often each class was decided.
 
-    A quiet fortnight is HOLD four times out of five, and a model that says so is right. So a
-    share outside the bounds takes a model out only where the market does not explain it: the
-    class happened far more or less often, or another one is not decided at all.
+    A quiet fortnight is HOLD four times out of five, and a model that says so is right; a
+    stormy one may hold next to no HOLD. So a share outside the bounds takes a model out only
+    where the market does not explain it: the class happened far more or less often, no other
+    one is decided, or it is missing in two windows one after the other.
     """
     watch = f"a class {_outside(CLASS_BOUND)}"
-    alarm = f"that, and {CLASS_GAP:.0%} from how often it happened or one below {UNSEEN:.1%}"
+    alarm = (
+        f"that and {100 * CLASS_GAP:.0f} points from how often it happened, above {ALONE:.0%}, "
+        f"or below {UNSEEN:.0%} in two windows"
+    )
     if len(rows) < CLASS_ROWS:
         return _unknown("class_shares", (watch, alarm), len(rows), CLASS_ROWS)
-    shares = np.bincount(rows.decisions, minlength=3) / len(rows)
-    known = rows.labels[rows.labels != UNKNOWN]
-    happened = np.bincount(known, minlength=3) / len(known) if len(known) else np.full(3, np.nan)
+    shares, happened = _decided_and_happened(rows.last(CLASS_ROWS))
     outside = np.array([_is_outside(share, CLASS_BOUND) for share in shares])
     unexplained = np.abs(shares - happened) > CLASS_GAP  # never where nothing is known to happen
+    missing = np.zeros(3, np.bool_)
+    if len(rows) == 2 * CLASS_ROWS:
+        before, _ = _decided_and_happened(rows.at(slice(CLASS_ROWS)))
+        missing = np.maximum(shares, before) < UNSEEN
     state = state_of(
         watch=bool(outside.any()),
-        alarm=bool((outside & unexplained).any() or (shares < UNSEEN).any()),
+        alarm=bool(((outside & unexplained) | (shares > ALONE) | missing).any()),
     )
     worst = int(np.abs(shares - 1.0 / 3.0).argmax())
     note = f"{CLASS_NAMES[worst]} is furthest from a third; {_in_words(shares)}"
-    note += f", happened {_in_words(happened)}" if len(known) else ""
+    note += "" if np.isnan(happened).all() else f", happened {_in_words(happened)}"
     return Reading("class_shares", float(shares[worst]), watch, alarm, state, len(rows), note)
+
+
+def _decided_and_happened(rows: ScoreRows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the share of each class among decisions, and among outcomes; NaN without any."""
+    known = rows.labels[rows.labels != UNKNOWN]
+    happened = np.bincount(known, minlength=3) / len(known) if len(known) else np.full(3, np.nan)
+    return np.bincount(rows.decisions, minlength=3) / len(rows), happened
 
 
 def _in_words(shares: NDArray[np.float64]) -> str:
@@ -145,7 +158,8 @@ def _drift(rows: ScoreRows, reference: Reference | None) -> Reading:
     """Read the worst feature's PSI over the bound that is its own.
 
     The bound is the largest index of train's own windows, times a factor: features that move
-    slowly never look like all of train. The alarm wants two windows one after the other.
+    slowly never look like all of train. The alarm wants two windows one after the other. A
+    feature whose bound no window can reach is not judged; the note says how many there are.
     """
     watch, alarm = f"above {DRIFT_WATCH:g}", "above 1 in two windows"
     if reference is None or rows.bins is None:
@@ -154,13 +168,16 @@ def _drift(rows: ScoreRows, reference: Reference | None) -> Reading:
     if len(rows) < DRIFT_ROWS:
         return _unknown("drift", (watch, alarm), len(rows), DRIFT_ROWS)
     bound = np.maximum(DRIFT_LEAST, DRIFT_FACTOR * reference.usual)
-    now = psi(reference, rows.bins[-DRIFT_ROWS:])
+    judged = bound < reach(reference)
+    now = np.where(judged, psi(reference, rows.bins[-DRIFT_ROWS:]), 0.0)
     out = np.zeros(len(bound), np.bool_)
     if len(rows) == 2 * DRIFT_ROWS:
         out = np.minimum(now, psi(reference, rows.bins[:DRIFT_ROWS])) > bound
     over = now / bound
     worst = int(np.where(out, over + 1e6, over).argmax())
     note = f"{reference.names[worst]}: PSI {now[worst]:.2f}, its bound {bound[worst]:.2f}"
+    idle = int((~judged).sum())
+    note += f"; {idle} of {len(bound)} features not judged" if idle else ""
     state = state_of(watch=bool((over > DRIFT_WATCH).any()), alarm=bool(out.any()))
     return Reading("drift", float(over[worst]), watch, alarm, state, len(rows), note)
 

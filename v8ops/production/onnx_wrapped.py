@@ -104,6 +104,8 @@ def _wrapped(graph: Graph, runtime: OnnxRuntime) -> ModelProto:
     graph.cast(x, dtype, name=INNER + runtime.input_name)
     graph.nodes.extend(inner.graph.node)
     graph.constants.extend(inner.graph.initializer)
+    if inner.graph.sparse_initializer:
+        raise ProductionError("the model holds sparse weights: export it again with dense ones")
     said = graph.cast(INNER + runtime.output_name, np.float64)
     said = graph.add("Gather", said, graph.constant(list(runtime.order), np.int64), axis=1)
     logits, probs = _scores(graph, said, runtime.output)

@@ -52,7 +52,7 @@ class LabelSpec(BaseModel):
 
 
 class Spec(BaseModel):
-    """What a person says about an ONNX model; docs/runbook.md explains every key."""
+    """What a person says about an ONNX model; docs/registering.md explains every key."""
 
     model_config = STRICT
 

@@ -26,13 +26,18 @@ class Course:
         Bars of the points, seconds since 1970-01-01 UTC.
     value : float64
         NaN where there were too few rows.
-    alarm : bool
-        Where the reading was an alarm.
+    state : str
+        The readings' states.
     """
 
     epoch_s: Times
     value: NDArray[np.float64]
-    alarm: NDArray[np.bool_]
+    state: NDArray[np.str_]
+
+    @property
+    def alarm(self) -> NDArray[np.bool_]:
+        """Where the reading was an alarm."""
+        return self.state == "alarm"
 
 
 def courses(rows: ScoreRows, facts: ModelFacts, *, points: int = POINTS) -> dict[str, Course]:
@@ -49,8 +54,8 @@ def courses(rows: ScoreRows, facts: ModelFacts, *, points: int = POINTS) -> dict
     found = {}
     for at_points in zip(*read, strict=True):
         values = [np.nan if r.value is None else r.value for r in at_points]
-        alarms = [r.state == "alarm" for r in at_points]
-        found[at_points[0].name] = Course(times, np.array(values), np.array(alarms))
+        states = [r.state for r in at_points]
+        found[at_points[0].name] = Course(times, np.array(values), np.array(states))
     return found
 
 
