@@ -8,11 +8,11 @@ from bs4 import BeautifulSoup
 from rollout_kit import write
 
 from v8lib import drift
-from v8ops.production import monitor, through_time, transitions
+from v8ops.production import monitor, monitor_page, monitors, through_time, transitions
 from v8ops.production.errors import ProductionError
 from v8ops.production.log_rows import EventRow, LogBlock, Outcome, SignalRow
 from v8ops.production.log_writer import SignalLog
-from v8ops.production.monitor_plots import PLOTTED
+from v8ops.production.monitor_plots import PLOTTED, plot_classes
 from v8ops.production.monitors import MONITORS
 from v8ops.production.record import event
 from v8ops.production.rollout_file import change_rollout
@@ -119,7 +119,10 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(page, shop):
     soup = BeautifulSoup(page, "html.parser")
     assert "need somebody now" in soup.select_one(".v8-banner").text
     images = soup.find_all("img")
-    assert len(images) == 1 + len(MONITORS) == 1 + len(PLOTTED)
+    assert {*PLOTTED} == {*MONITORS} - {"class_shares"}
+    assert len(images) == 2 + len(shop[1]) + len(PLOTTED)  # routing, confidence, classes by model
+    alts = [image["alt"] for image in images]
+    assert len({*alts}) == len(alts)
     assert all(i["src"].startswith("data:image/png;base64,") and i["alt"] for i in images)
     assert not soup.find_all(["script", "link"], href=lambda h: h and not h.startswith("data:"))
     assert all(cell.get("scope") for cell in soup.find_all("th"))
@@ -178,3 +181,35 @@ def test_the_routed_share_is_over_the_bars_before(shop):
     times, share = through_time.routed_share(signals, points=6)
     assert share[-1] == 1.0 and share[0] == 0.0 and times[-1] == 599
     assert len(through_time.routed_share([])[0]) == 0
+
+
+def test_class_shares_through_time_are_those_of_the_window_before():
+    decisions = np.repeat([0, 1, 2], [1_000, 500, 500])
+    rows = ScoreRows(np.arange(2_000), None, decisions, None, None, None, None)
+    times, shares = through_time.class_course(rows, points=3)
+    assert times.tolist() == [999, 1_499, 1_999]
+    assert shares.tolist() == [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
+    assert through_time.class_course(rows.at(slice(999)))[1].shape == (0, 3)
+
+
+def test_confidence_through_time_is_of_all_bars():
+    probs = np.repeat([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]], [300, 300], axis=0)
+    rows = ScoreRows(np.arange(600), probs, None, None, None, None, None)
+    times, mean = through_time.confidence_course(rows, points=7)
+    assert times[[0, -1]].tolist() == [0, 599]
+    assert mean[0] == pytest.approx(0.5) and mean[-1] == pytest.approx(0.8)
+    assert mean[4] == pytest.approx(0.65)  # bars 200 to 399, half before the step
+
+
+def test_alarms_of_class_shares_are_marked_at_the_model_that_had_them(shop, tmp_path, monkeypatch):
+    marked = {}
+
+    def spy(model, course, alarms, rollbacks):
+        marked[model[0]] = alarms
+        return plot_classes(model, course, alarms, rollbacks)
+
+    monkeypatch.setattr(monitor_page, "plot_classes", spy)
+    run(shop[0], tmp_path)
+    assert len(marked["stable"]) == 0
+    assert len(marked["candidate"]) and marked["candidate"].min() >= TIMES[monitors.CLASS_ROWS - 1]
+    assert marked["candidate"].max() == TIMES[-1]

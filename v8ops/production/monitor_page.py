@@ -8,11 +8,22 @@ from v8lib.plots import png_of
 from v8lib.storage import write_bytes
 from v8ops.page import templates
 from v8ops.production.log_rows import EventRow
-from v8ops.production.monitor_plots import PLOTTED, plot_course, plot_routing
-from v8ops.production.monitors import MONITORS
+from v8ops.production.monitor_plots import (
+    PLOTTED,
+    plot_classes,
+    plot_confidence,
+    plot_course,
+    plot_routing,
+)
 from v8ops.production.notes import utc_words
 from v8ops.production.reading import Reading
-from v8ops.production.through_time import courses, hold_share, routed_share
+from v8ops.production.through_time import (
+    class_course,
+    confidence_course,
+    courses,
+    hold_share,
+    routed_share,
+)
 from v8ops.production.watched import WatchedSymbol
 from v8ops.production.words import STAGE_WORDS
 
@@ -127,14 +138,21 @@ def _figures(watched: WatchedSymbol) -> list[dict[str, str]]:
     ]
     axes = plot_routing(routed_share(watched.signals), hold_share(watched.signals), rollbacks)
     made = [(axes, "whose the signals were: the candidate's share and the share of no model")]
-    by_model = {
-        (model.role, model.version): courses(model.rows, model.facts)
+    known = {
+        (model.role, model.version): model
         for model in watched.models
         if model.facts is not None and len(model.rows)
     }
-    for name in MONITORS:
-        lines = {key: found[name] for key, found in by_model.items()}
-        made.append((plot_course(name, lines, rollbacks), f"{PLOTTED[name][0]}, {name}"))
+    sure = {key: confidence_course(model.rows) for key, model in known.items()}
+    made.append((plot_confidence(sure, rollbacks), "mean confidence of all bars of each model"))
+    read = {key: courses(model.rows, model.facts) for key, model in known.items()}
+    for key, model in known.items():
+        judged = read[key]["class_shares"]
+        axes = plot_classes(key, class_course(model.rows), judged.epoch_s[judged.alarm], rollbacks)
+        made.append((axes, f"shares of DOWN, HOLD and UP among the decisions of {' '.join(key)}"))
+    for name, (title, *_) in PLOTTED.items():
+        lines = {key: found[name] for key, found in read.items()}
+        made.append((plot_course(name, lines, rollbacks), f"{title}, {name}"))
     return [
         {
             "data": base64.b64encode(png_of(axes.figure)).decode(),

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from numpy.typing import NDArray
 
-from v8lib.plots import GOOD, MODEL, dress, new_axes
+from v8lib.plots import COLOURS, GOOD, MODEL, dress, new_axes
 from v8ops.production import monitors
 from v8ops.production.through_time import Course
 
@@ -18,7 +18,7 @@ ROLE_COLOURS = {
     "previous": "#7F7F7F",
     "out of use": OUT_COLOUR,
 }
-# Title, unit, lines to watch, lines of alarm.
+# Title, unit, lines to watch, lines of alarm; class shares have a figure for each model instead.
 PLOTTED = {
     "sure_share": (
         "How often a model is more than 99 % sure",
@@ -32,14 +32,8 @@ PLOTTED = {
         monitors.ACTING_WATCH[1:],
         monitors.ACTING_ALARM,
     ),
-    "class_shares": (
-        "The decided class furthest from a third",
-        "share of 1,000 bars",
-        monitors.CLASS_BOUND,
-        (),
-    ),
     "drift": (
-        "The feature that has drifted most",
+        "The feature that has drifted most (alarm: in two windows)",
         "PSI over its bound",
         (monitors.DRIFT_WATCH,),
         (1.0,),
@@ -88,6 +82,50 @@ def plot_course(
         for k, level in enumerate(levels):
             axes.axhline(level, color=colour, lw=1, ls="--", label=None if k else label)
     _finish(axes, title, unit, rollbacks)
+    return axes
+
+
+def plot_confidence(
+    courses: Mapping[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.float64]]],
+    rollbacks: Sequence[int],
+) -> Axes:
+    """Return the mean confidence of every model's bars through time."""
+    axes = new_axes(width=7.6, height=2.9)[0]
+    for (role, version), (epoch_s, value) in courses.items():
+        colour = ROLE_COLOURS[role]
+        axes.plot(dates(epoch_s), value, color=colour, lw=1.4, label=f"{role} {version}")
+    _finish(axes, "How sure all signals are", "mean confidence, 200 bars", rollbacks)
+    return axes
+
+
+def plot_classes(
+    model: tuple[str, str],
+    course: tuple[NDArray[np.int64], NDArray[np.float64]],
+    alarms: NDArray[np.int64],
+    rollbacks: Sequence[int],
+) -> Axes:
+    """Return the share of each class among a model's decisions, with the bounds to watch.
+
+    Parameters
+    ----------
+    model : (role, version)
+    course : (epoch_s, shares)
+        Shapes (n_points,) and (n_points, 3).
+    alarms : int64 array
+        Bars at which `class_shares` was in alarm.
+    rollbacks : sequence of int
+        As in `plot_course`.
+    """
+    axes = new_axes(width=7.6, height=2.9)[0]
+    for (name, colour), shares in zip(COLOURS.items(), course[1].T, strict=True):
+        axes.plot(dates(course[0]), shares, color=colour, lw=1.4, label=name)
+    for k, level in enumerate(monitors.CLASS_BOUND):
+        axes.axhline(level, color=WATCH_COLOUR, lw=1, ls="--", label=None if k else "watch")
+    if len(alarms):
+        top = np.full(len(alarms), 1.0)
+        axes.plot(dates(alarms), top, ls="", marker="x", color=ALARM_COLOUR, ms=5, label="alarm")
+    axes.set_ylim(-0.03, 1.04)
+    _finish(axes, f"Decisions of {model[1]} ({model[0]})", "share of 1,000 bars", rollbacks)
     return axes
 
 

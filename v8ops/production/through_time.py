@@ -1,4 +1,4 @@
-"""The monitors through time: what each would have read at points of the log, and the routing."""
+"""Through time: what each monitor would have read at points of the log, shares and confidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v8ops.production.log_rows import SignalRow
-from v8ops.production.monitors import NEEDED_BARS, ModelFacts, judge
+from v8ops.production.monitors import CLASS_ROWS, NEEDED_BARS, ModelFacts, judge
 from v8ops.production.scored import ScoreRows
 
 POINTS = 120
-ROUTED_BARS = 200  # bars behind a point of the routed share
+TRAILING_BARS = 200  # behind a point of routing and of confidence
 
 Times = NDArray[np.int64]
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -59,29 +60,45 @@ def courses(rows: ScoreRows, facts: ModelFacts, *, points: int = POINTS) -> dict
     return found
 
 
-def routed_share(
-    signals: Sequence[SignalRow], *, points: int = POINTS
-) -> tuple[Times, NDArray[np.float64]]:
+def routed_share(signals: Sequence[SignalRow], *, points: int = POINTS) -> tuple[Times, Values]:
     """Return the share of the candidate among the signals before each point."""
-    from_candidate = np.array([row.role == "candidate" for row in signals], dtype=np.float64)
-    return _trailing(signals, from_candidate, points)
+    mine = np.array([row.role == "candidate" for row in signals], dtype=np.float64)
+    return _trailing(_times(signals), mine, TRAILING_BARS, points)
 
 
-def hold_share(
-    signals: Sequence[SignalRow], *, points: int = POINTS
-) -> tuple[Times, NDArray[np.float64]]:
+def hold_share(signals: Sequence[SignalRow], *, points: int = POINTS) -> tuple[Times, Values]:
     """Return the share of bars without a model's signal before each point."""
     none = np.array([row.version is None for row in signals], dtype=np.float64)
-    return _trailing(signals, none, points)
+    return _trailing(_times(signals), none, TRAILING_BARS, points)
+
+
+def confidence_course(rows: ScoreRows, *, points: int = POINTS) -> tuple[Times, Values]:
+    """Return the mean confidence of the bars before each point, actionable or not."""
+    return _trailing(rows.epoch_s, rows.probs.max(axis=1), TRAILING_BARS, points)
+
+
+def class_course(rows: ScoreRows, *, points: int = POINTS) -> tuple[Times, Values]:
+    """Return the share of each class among the decisions before each point, (n_points, 3).
+
+    Points begin where a window of the monitor is full; there are none before.
+    """
+    decided = np.eye(3)[rows.decisions]
+    return _trailing(rows.epoch_s, decided, CLASS_ROWS, points, first=CLASS_ROWS)
+
+
+def _times(signals: Sequence[SignalRow]) -> Times:
+    return np.array([row.epoch_s for row in signals], np.int64)
 
 
 def _trailing(
-    signals: Sequence[SignalRow], values: NDArray[np.float64], points: int
-) -> tuple[Times, NDArray[np.float64]]:
-    if not len(signals):
-        return np.empty(0, np.int64), np.empty(0)
-    sums = np.concatenate([[0.0], values.cumsum()])
-    stops = np.unique(np.linspace(1, len(values), min(points, len(values))).astype(int))
-    starts = np.maximum(0, stops - ROUTED_BARS)
-    times = np.array([signals[stop - 1].epoch_s for stop in stops], np.int64)
-    return times, (sums[stops] - sums[starts]) / (stops - starts)
+    epoch_s: Times, values: Values, bars: int, points: int, *, first: int = 1
+) -> tuple[Times, Values]:
+    """Return times and means of up to `bars` values, at points from the `first` value on."""
+    n = len(values)
+    if n < first:
+        return np.empty(0, np.int64), np.empty((0, *values.shape[1:]))
+    sums = np.concatenate([np.zeros_like(values[:1]), values.cumsum(axis=0)])
+    stops = np.unique(np.linspace(first, n, min(points, n)).astype(int))
+    starts = np.maximum(0, stops - bars)
+    width = (stops - starts).reshape(-1, *[1] * (values.ndim - 1))
+    return epoch_s[stops - 1], (sums[stops] - sums[starts]) / width
