@@ -11,6 +11,7 @@ from onnx import TensorProto
 from v8lib import bundle, features, probes
 from v8lib.bundle import Bundle
 from v8lib.calibration import Calibration
+from v8lib.inversion import softmax
 from v8lib.scaling import Scaler
 from v8ops.__main__ import main
 from v8ops.production import export
@@ -78,6 +79,20 @@ def test_every_calibration(make_runtime, rows, changed):
     member = made.members[0]
     calibration = Calibration(**(vars(member.calibration) | changed))
     compare(replace(made, members=(replace(member, calibration=calibration),)), rows)
+
+
+def test_rows_that_meet_the_floor_of_the_inversion(make_runtime, rows):
+    """Scores so sure that smoothing inverts them to less than the smallest probability."""
+    made = make_runtime()
+    member = made.members[0]
+    weights = {
+        name: array * np.float32(12.0) if name.startswith("layers.12.") else array
+        for name, array in member.net.weights.items()
+    }
+    sure = replace(made, members=(replace(member, net=replace(member.net, weights=weights)),))
+    eta = softmax(sure.predict(rows).logits / member.calibration.inverse_temperature)
+    assert (eta.min(axis=1) < 1.01e-3).mean() > 0.2
+    compare(sure, rows)
 
 
 def test_values_beyond_the_clip_are_cut_as_in_the_runtime(make_runtime, scaler):

@@ -7,6 +7,7 @@ import pytest
 import small_case
 
 from v8lib import bundle, fallback, features, gates, metrics, probes
+from v8lib.decision import fit_offsets
 from v8lib.inversion import softmax
 from v8lib.linear import LinearRuntime
 from v8lib.train_reference import drift_reference
@@ -51,6 +52,10 @@ def test_each_fold_has_a_model_with_the_nets_scaler_and_its_own_decision(case, l
     assert not np.array_equal(linear.models[0].coefficients, linear.models[1].coefficients)
     shares = metrics.class_shares(linear.prediction.decisions)
     assert min(shares) > 0.15
+    for model, calib in zip(linear.models, case.calib, strict=True):
+        expected = fit_offsets(model.predict(calib.features).probs, rule=RULE)
+        np.testing.assert_allclose(model.offsets, expected, atol=1e-12)
+    assert any(model.offsets.any() for model in linear.models)
     argmax = fallback.fallback_case(case, rule="argmax")
     assert argmax.models[-1].offsets.tolist() == [0.0, 0.0, 0.0]
 

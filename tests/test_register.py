@@ -13,6 +13,7 @@ from v8lib.metrics import class_shares
 from v8ops.__main__ import main
 from v8ops.production import spec
 from v8ops.production.admission import reasons
+from v8ops.production.export import exported
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +160,20 @@ def hidden_outside(model):
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="/etc/passwd")
     model.graph.node.append(helper.make_node("Constant", [], ["unused"], value=tensor))
+
+
+def test_a_net_of_this_suite_survives_export_and_register(
+    case, make_runtime, market_features, names
+):
+    """Out as an ONNX file and in again as a model from elsewhere: the same answers."""
+    runtime = make_runtime(seeds=(3, 4))
+    content = exported(bundle.Bundle("v8-0123456789ab", {"symbol": "BTC"}, runtime))
+    changed = {"input": "features", "output": "logits", "columns": list(names)}
+    changed |= {"mean": None, "scale": None, "clip_sigma": None}
+    assert case(model=content, **changed) == 0
+    rows = market_features[-200:]
+    got = bundle.load_bundle(registered(case)).runtime.predict(rows)
+    np.testing.assert_allclose(got.probs, runtime.predict(rows).probs, rtol=0.0, atol=1e-5)
 
 
 REFUSED_MODELS = {
