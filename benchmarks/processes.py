@@ -116,8 +116,8 @@ def fresh(work: str, *arguments: object, threads: int = 1) -> dict[str, Any]:
     RunError
         If it failed; the message is its last line.
     """
+    from v8ops.run.limits import numeric_limits
     from v8ops.run.plan import clean_env
-    from v8ops.run.supervise import thread_limits
 
     command = [sys.executable, "-m", "benchmarks.fresh", work, *map(str, arguments)]
     began = time.perf_counter()
@@ -127,7 +127,7 @@ def fresh(work: str, *arguments: object, threads: int = 1) -> dict[str, Any]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=PROJECT,
-        env=clean_env(**thread_limits(threads)),
+        env=clean_env(**numeric_limits(threads)),
     ) as process:
         line = process.stdout.readline()
         seconds = time.perf_counter() - began

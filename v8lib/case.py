@@ -21,6 +21,7 @@ from v8lib.training import TrainingSettings
 from v8lib.windows import run_lengths
 
 Array = NDArray[np.float64]
+RELEASED_ROWS = 65_536  # read from their file, scaled, and let go of at a time
 
 
 class Model(Protocol):
@@ -51,8 +52,11 @@ class ScaledSplits:
 
 
 def _scaled(scaler: Scaler, rows: Rows) -> Data:
-    scaled = apply_scaler(scaler, rows.features)
-    release(rows.features)  # as large as what was made of it
+    scaled = np.empty(rows.features.shape, dtype=np.float32)
+    for k in range(0, len(scaled), RELEASED_ROWS):
+        part = slice(k, k + RELEASED_ROWS)
+        scaled[part] = apply_scaler(scaler, rows.features[part])
+        release(rows.features)  # all of it would be as large as what is made of it
     return scaled, rows.labels
 
 

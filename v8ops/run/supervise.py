@@ -13,6 +13,7 @@ from typing import Any
 
 from v8lib.errors import RunError, StoreError, V8Error
 from v8lib.storage import read_json, write_json
+from v8ops.run.limits import numeric_limits
 from v8ops.run.plan import Plan, clean_env
 from v8ops.run.progress import Display
 from v8ops.run.steps import COMPARE, PROJECT, SOCKET_VARIABLE, Manifest, symbol_steps
@@ -57,11 +58,6 @@ class Worker:
             self.process.kill()
 
 
-def thread_limits(threads: int) -> dict[str, str]:
-    """Return the environment that keeps numeric libraries to this many threads."""
-    return {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
-
-
 @contextlib.contextmanager
 def warm_parent(plan: Plan) -> Iterator[dict[str, str]]:
     """Keep the parent of forked kernels running, if the plan's engine is fork.
@@ -83,7 +79,7 @@ def warm_parent(plan: Plan) -> Iterator[dict[str, str]]:
                 stdout=out,
                 stderr=out,
                 cwd=PROJECT,
-                env=clean_env(**thread_limits(threads)),
+                env=clean_env(**numeric_limits(threads)),
                 start_new_session=True,
             )
         try:
@@ -160,7 +156,7 @@ def run_comparison(plan: Plan, display: Display, env: Mapping[str, str]) -> str 
         },
     )
     events: queue.Queue = queue.Queue()
-    worker = Worker("all", job, plan.run_dir / ".compare.log", thread_limits(1) | env)
+    worker = Worker("all", job, plan.run_dir / ".compare.log", numeric_limits(1) | env)
     worker.listen(events)
     error = None
     try:
@@ -191,7 +187,7 @@ def _start(plan: Plan, symbol: str, env: Mapping[str, str]) -> Worker:
         "banner": plan.source_words,
     }
     write_json(folder / ".job.json", job)
-    limits = thread_limits(parameters.threads)
+    limits = numeric_limits(parameters.threads)
     return Worker(symbol, folder / ".job.json", folder / "worker.log", limits | env)
 
 

@@ -1,0 +1,11 @@
+"""What processes that compute may use: threads and memory, as environment variables."""
+
+# The C library learns from large arrays to keep what they leave, hundreds of megabytes at a
+# million bars. With these it gives them back; other systems do not look at them.
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20), "MALLOC_TRIM_THRESHOLD_": str(8 << 20)}
+
+
+def numeric_limits(threads: int) -> dict[str, str]:
+    """Return the environment that keeps numeric work to this many threads, and to its memory."""
+    limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
+    return limits | GIVE_BACK
