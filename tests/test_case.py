@@ -1,10 +1,13 @@
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from v8lib import baselines, scaling
-from v8lib.case import Case
+from v8lib import baselines, scaling, storage
+from v8lib import case as case_module
+from v8lib.case import Case, ScaledSplits
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,51 @@ def test_scaled_rows_are_those_the_model_sees(case, models):
         assert found.train_labels.tolist() == case.train[k].labels.tolist()
         expected = scaling.apply_scaler(model.scaler, case.tests[k].features)
         np.testing.assert_array_equal(found.test_features, expected)
+
+
+def resident_bytes(path):
+    """Return how much of a mapped file this process holds in memory."""
+    found, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, *rest = line.split()
+        if not name.endswith(":"):  # the first line of a mapping
+            inside = rest[-1] == str(path)
+        elif inside and name == "Rss:":
+            found += 1024 * int(rest[0])
+    return found
+
+
+@pytest.fixture
+def mapped(tmp_path, case):
+    """Train rows of several parts whose features lie in a file, and that file."""
+    rows = case.train[0]
+    times = 1 + 100_000 // len(rows.labels)  # the system reads two megabytes at a time
+    storage.write_array(tmp_path / "features.npy", np.tile(rows.features, (times, 1)))
+    features = storage.map_array(tmp_path / "features.npy")
+    return replace(rows, features=features), tmp_path / "features.npy"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_train_is_scaled_without_holding_all_of_its_file(mapped, case, monkeypatch):
+    rows, path = mapped
+    scaler, held = case.models[0].scaler, []
+    expected = scaling.apply_scaler(scaler, rows.features)
+    assert resident_bytes(path) > 0.9 * rows.features.nbytes, "as it would be without parts"
+
+    def watched(*arguments):
+        scaled = scaling.apply_scaler(*arguments)
+        held.append(resident_bytes(path))
+        return scaled
+
+    splits = ScaledSplits(scaler, rows, case.valid[0], case.calib[0], case.tests[0])
+    storage.release(rows.features)
+    monkeypatch.setattr(case_module, "RELEASED_ROWS", 8_000)
+    monkeypatch.setattr(case_module, "apply_scaler", watched)
+    scaled, _ = splits.train
+    np.testing.assert_array_equal(scaled, expected)
+    assert len(held) == -(-len(expected) // 8_000)
+    assert max(held) < 0.4 * rows.features.nbytes
+    assert resident_bytes(path) < 0.1 * rows.features.nbytes
 
 
 def test_the_linear_model_of_a_fold_is_fitted_on_its_train_and_predicts_its_test(case):

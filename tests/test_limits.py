@@ -1,0 +1,45 @@
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from v8ops.run import limits
+
+# The first array teaches the C library to keep such arrays. The last one lies above the second
+# and is still in use, so that only memory of its own can be given back.
+LEFT_BY_LARGE_ARRAYS = """
+import pathlib
+def held():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+large = bytearray(24 << 20)
+del large
+before = held()
+large = bytearray(20 << 20)
+above = bytearray(100_000)
+del large
+print(held() - before)
+"""
+
+
+def kept_pages(environment):
+    """Return how many pages a process still holds after it has let go of a large array."""
+    command = [sys.executable, "-I", "-S", "-c", LEFT_BY_LARGE_ARRAYS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_numeric_library_is_kept_to_the_threads(threads):
+    found = limits.numeric_limits(threads)
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        assert found[f"{library}_NUM_THREADS"] == str(threads)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such rule")
+def test_what_large_arrays_leave_is_given_back():
+    array = (20 << 20) // os.sysconf("SC_PAGE_SIZE")
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    assert kept_pages(plain) > 0.9 * array, "the rule this guards against is no longer there"
+    assert kept_pages(plain | limits.numeric_limits(1)) < 0.1 * array
