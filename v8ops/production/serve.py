@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from v8ops.production.bar_source import PROJECT, BarSource
+from v8ops.production.change import LOG_NAME
 from v8ops.production.errors import ProductionError
 from v8ops.production.keeper import Keeper
 from v8ops.production.log_writer import SignalLog
@@ -17,7 +18,6 @@ from v8ops.production.notes import Notes
 from v8ops.production.poll import Poll
 from v8ops.production.server import Server
 
-LOG = "signals.sqlite"
 EVERY_S = 5.0
 
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--symbols", nargs="+", required=True, metavar="SYMBOL", help="for instance BTC ETH SOL")
     add("--data", metavar="DIR", help="folder of the bar files (default: data)")
     add("--models", metavar="DIR", help="the models folder (default: models)")
-    add("--log", metavar="FILE", help=f"the signal log (default: {LOG} in the models folder)")
+    add("--log", metavar="FILE", help=f"the signal log (default: {LOG_NAME} in the models folder)")
     add("--once", action="store_true", help="serve what is there now, and end")
     add("--poll", metavar="EXCHANGE", help="let fetch extend the bar files from there")
     add(
@@ -76,7 +76,7 @@ def main(
     if not options.every > 0.0:
         raise ProductionError(f"--every {options.every}: a number of seconds above 0 is needed")
     notes = Notes(clock)
-    with SignalLog(options.log or models / LOG) as log, _ending(stop):
+    with SignalLog(options.log or models / LOG_NAME) as log, _ending(stop):
         server = Server(
             [BarSource(data, symbol, notes) for symbol in symbols],
             Keeper(models, notes),
