@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     plan = planning.make_plan(
         request, run_id=options.resume or options.run_id, jobs=jobs, engine=options.engine
     )
-    with warm_parent(plan) as env:  # it imports while the bars are looked at
+    with warm_parent(plan, jobs) as env:  # it imports while the bars are looked at
         plan = replace(plan, sha256=planning.preflight(plan))
         sys.stdout.write(f"{plan.source_words}\n")
         sys.stdout.write(f"Run {plan.run_id}: {', '.join(request.symbols)}, {request.profile}\n")

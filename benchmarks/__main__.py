@@ -2,8 +2,8 @@
 
     python -m benchmarks [--part NAME ...] [--repeats N] [--quick]
 
-A part that is measured is stored in reports/benchmarks/ and the results are written from all
-that is there: a part can be measured again alone. Exit status: 0 every limit held, 1 a step
+A part that is measured alone takes its place in RESULTS.json, and the others stay: RESULTS.md is
+written from all that is there. Exit status: 0 every limit held, 1 a step
 failed, 2 bad arguments, 3 a limit was missed.
 """
 
@@ -18,10 +18,10 @@ from benchmarks.machine import describe_machine, others_busy, peer_versions
 from v8lib.errors import RunError, V8Error
 from v8lib.provenance import git_commit, library_sha256, package_versions
 from v8lib.scraps import to_plain
-from v8lib.storage import read_json, write_json
+from v8lib.storage import read_json
 
 FOLDER = Path(__file__).resolve().parent
-STORE, QUICK_STORE = (FOLDER.parent / "reports" / n for n in ("benchmarks", "benchmarks-quick"))
+QUICK_FOLDER = FOLDER.parent / "reports" / "benchmarks-quick"
 PARTS = ("training", "suite", "features", "latency", "symbols")
 SYMBOLS = ("BTC", "ETH", "SOL")
 LISTEN_S, QUICK_LISTEN_S = 3.0, 0.3  # how long to look whether others use the machine
@@ -122,11 +122,18 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def earlier_parts(folder: Path) -> dict[str, Any]:
+    """Return the parts of the results that are there, none before the first."""
+    path = folder / "RESULTS.json"
+    return dict(read_json(path)["parts"]) if path.is_file() else {}
+
+
 def run(options: argparse.Namespace) -> int:
     """Measure the parts, write the results, and say which limits held."""
     from benchmarks import page
 
-    store = QUICK_STORE if options.quick else STORE
+    folder = QUICK_FOLDER if options.quick else FOLDER
+    stored = earlier_parts(folder)
     listen_s = QUICK_LISTEN_S if options.quick else LISTEN_S
     for part in options.part:
         say(f"{part}: measuring")
@@ -141,10 +148,9 @@ def run(options: argparse.Namespace) -> int:
         found = to_plain(measure(part, quick=options.quick, repeats=options.repeats))
         origin["seconds"] = time.perf_counter() - began
         origin["others_busy"] = [before, others_busy(listen_s)]
-        write_json(store / f"{part}.json", origin | {"found": found})
+        stored[part] = origin | {"found": found}
+        written = page.write_results(folder, stored)  # at once: the next part may fail
         say(f"{part}: {origin['seconds']:.0f} s")
-    stored = {p: read_json(store / f"{p}.json") for p in PARTS if (store / f"{p}.json").is_file()}
-    written = page.write_results(QUICK_STORE if options.quick else FOLDER, stored)
     missed = 0
     for check in page.limits(stored):
         missed += not check.held

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import __main__ as bench
 from benchmarks import (
     cells,
     features,
@@ -38,6 +39,7 @@ from v8lib.market import simulate_market
 from v8lib.mirror import Mirror
 from v8lib.recipe import training_settings
 from v8lib.seeds import stream
+from v8lib.storage import write_json
 
 N_FEATURES = 72
 REPEATS = 5
@@ -377,6 +379,22 @@ class TestPage:
         assert "(disturbed)" not in page.page({"suite": part | {"others_busy": [0.1, 0.02]}})
         assert page.QUICK not in text
         assert page.QUICK in page.page({"suite": part | {"quick": True}})
+
+    def test_a_part_measured_alone_leaves_the_others_where_they_were(self, tmp_path, monkeypatch):
+        earlier = {"suite": {"found": "old"}, "latency": {"found": "stays"}}
+        write_json(tmp_path / "RESULTS.json", {"parts": earlier})
+        seen: list[dict] = []
+        monkeypatch.setattr(bench, "FOLDER", tmp_path)
+        monkeypatch.setattr(bench, "measure", lambda *_args, **_kwargs: "new")
+        monkeypatch.setattr(bench, "others_busy", lambda _seconds: 0.0)
+        monkeypatch.setattr(page, "limits", lambda _parts: [])
+        monkeypatch.setattr(
+            page, "write_results", lambda _folder, parts: (seen.append(dict(parts)), tmp_path)[1]
+        )
+        assert bench.run(bench.parse(["--part", "suite"])) == 0
+        (parts,) = seen
+        assert parts["suite"]["found"] == "new"
+        assert parts["latency"]["found"] == "stays"
 
 
 @pytest.mark.parametrize("package", ["v8lib", "v8ops"])

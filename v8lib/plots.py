@@ -51,7 +51,8 @@ def png_of(figure: Figure) -> bytes:
     canvas.draw()
     # No software version and no time in the file: the same figure gives the same bytes.
     drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    drawn.quantize(COLOURS_KEPT).save(packed, format="png")
+    palette = Image.Quantize.FASTOCTREE  # a fifth of the time of the median cut
+    drawn.quantize(COLOURS_KEPT, method=palette).save(packed, format="png")
     return packed.getvalue()
 
 
@@ -166,16 +167,9 @@ def plot_histograms(
         everything = np.concatenate([np.ravel(values) for values in samples.values()])
         bins = np.linspace(everything.min(), everything.max() + 1e-9, 51)
         for (name, values), colour in zip(samples.items(), (OTHER, MODEL), strict=True):
-            sns.histplot(
-                x=np.ravel(values),
-                bins=bins,
-                stat="probability",
-                ax=axes,
-                color=colour,
-                label=name,
-                alpha=0.55,
-                edgecolor="none",
-            )
+            counts, _ = np.histogram(values, bins)
+            shares = counts / values.size
+            axes.stairs(shares, bins, fill=True, color=colour, label=name, alpha=0.55)
         if everything.min() < limits[quantity] < 1.5 * everything.max():
             axes.axvline(limits[quantity], color="#B00020", ls="--", label="limit")
         dress(axes, quantity.capitalize(), quantity, "share of values")

@@ -1,12 +1,16 @@
 """Executed notebooks to pages: one self-contained file each, no network, no script."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
+from nbconvert.exporters.templateexporter import TemplateExporter
+from nbconvert.filters import Highlight2HTML
 from traitlets.config import Config
 
 from v8lib.storage import write_bytes
@@ -14,6 +18,23 @@ from v8ops.page import TEMPLATES, page_globals
 
 LEAD = "lead"  # tag of the cells a page opens with
 LOCAL_SOURCE = re.compile(r"(\.ipynb|\.md)(#.*)?$")
+
+
+class PageExporter(HTMLExporter):
+    """The HTML exporter without its own pass over the finished page.
+
+    That pass parses the page, figures and all, to mark up what the suite's template does not
+    have and to give figures the words that it does give: `finish` parses it anyway.
+    """
+
+    def from_notebook_node(self, nb: Any, resources: Any = None, **kw: Any) -> tuple[str, Any]:
+        """Return the page of a notebook, and what was used for it."""
+        return TemplateExporter.from_notebook_node(self, nb, resources, **kw)
+
+    def default_filters(self) -> Iterator[tuple[str, Any]]:
+        """Yield the filters by name; code is always the notebooks' own language."""
+        yield from super().default_filters()
+        yield "highlight_code", Highlight2HTML(pygments_lexer="ipython3", parent=self)
 
 
 @cache
@@ -26,7 +47,7 @@ def exporter() -> HTMLExporter:
     remove.remove_input_tags = {"remove-input"}
     remove.remove_all_outputs_tags = {"remove-output"}
     config.HTMLExporter.preprocessors = ["nbconvert.preprocessors.TagRemovePreprocessor"]
-    made = HTMLExporter(
+    made = PageExporter(
         config=config,
         template_name="v8report",
         extra_template_basedirs=[str(TEMPLATES)],
@@ -38,6 +59,16 @@ def exporter() -> HTMLExporter:
     # Kept out of jinja's own loader path: the page template is plain text with CSS inside.
     made.environment.globals |= page_globals()
     return made
+
+
+def warm_up() -> None:
+    """Render a page that nobody sees, so that forks of this process have all templates ready."""
+    cells = [nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell("a = 1")]
+    html, _ = exporter().from_notebook_node(
+        nbformat.v4.new_notebook(cells=cells),
+        resources={"title": "", "banner": "", "metadata": {"name": ""}},
+    )
+    finish(html)
 
 
 def render_page(notebook: Path, *, title: str, banner: str) -> Path:

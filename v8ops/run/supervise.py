@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,64 +16,31 @@ from v8ops.run.limits import numeric_limits
 from v8ops.run.plan import Plan, clean_env
 from v8ops.run.progress import Display
 from v8ops.run.steps import COMPARE, PROJECT, SOCKET_VARIABLE, Manifest, symbol_steps
+from v8ops.run.workers import Worker, warm_parent_of_workers
 
 POLL_S = 0.5
 
 
-class Worker:
-    """One child process and the thread that listens to it."""
-
-    def __init__(self, name: str, job_file: Path, log: Path, env: Mapping[str, str]) -> None:
-        self.name, self.log = name, log
-        with log.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "v8ops.run.worker", str(job_file)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                cwd=PROJECT,
-                env=clean_env(IPYTHONDIR=str(log.parent / ".ipython"), **env),
-                start_new_session=True,
-            )
-
-    def listen(self, events: queue.Queue) -> None:
-        """Put the worker's events into a queue, from a thread of its own."""
-        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
-
-    def _listen(self, events: queue.Queue) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            events.put((self.name, line))
-        events.put((self.name, None))
-
-    def stop(self) -> None:
-        """End the worker and its kernels: they end when their stdin closes."""
-        if self.process.stdin:
-            self.process.stdin.close()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-
-
 @contextlib.contextmanager
-def warm_parent(plan: Plan) -> Iterator[dict[str, str]]:
+def warm_parent(plan: Plan, jobs: int) -> Iterator[dict[str, str]]:
     """Keep the parent of forked kernels running, if the plan's engine is fork.
 
     Yields what a worker's environment needs to find it: nothing for papermill. It starts
-    importing at once and is waited for by whoever needs it first. What it says goes to the
-    run's folder in the end, if there is one: bad input must leave nothing.
+    importing at once, as the parent of workers does, and is waited for by whoever needs it
+    first. What it says goes to the run's folder in the end, if there is one: bad input must
+    leave nothing.
     """
+    warm_parent_of_workers()
     if plan.engine != "fork":
         yield {}
         return
+    at_first = min(jobs, len(plan.parameters))
     threads = max(parameters.threads for parameters in plan.parameters.values())
     with tempfile.TemporaryDirectory(prefix="v8-") as folder:
         path, log = f"{folder}/zygote", Path(folder) / "log"  # sockets want a short path
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "v8ops.run.zygote", path],
+                [sys.executable, "-m", "v8ops.run.zygote", path, str(at_first)],
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
@@ -237,10 +203,10 @@ def _ended(worker: Worker, plan: Plan) -> str | None:
     """Return what went wrong with a worker that has ended."""
     crash = _crash(worker)
     # Status 1 is a step that failed in this attempt; anything else leaves older entries.
-    told = Manifest(plan.run_dir / worker.name).error if worker.process.returncode == 1 else None
+    told = Manifest(plan.run_dir / worker.name).error if worker.wait() == 1 else None
     return told or crash
 
 
 def _crash(worker: Worker) -> str | None:
-    code = worker.process.wait()
+    code = worker.wait()
     return None if code == 0 else f"the worker ended with status {code}, see {worker.log.name}"

@@ -1,7 +1,7 @@
 """The process of one symbol: its notebooks in order, their pages, its manifest.
 
-Started by `supervise` as ``python -m v8ops.run.worker JOB.json``; it speaks JSON lines on
-stdout and ends when its stdin closes, so that nothing goes on after the parent has died.
+Forked by `workers`; it speaks JSON lines on stdout and ends when its stdin closes, so that
+nothing goes on after the parent has died.
 """
 
 import json
@@ -34,7 +34,7 @@ def end_with_parent() -> None:
     def watch() -> None:
         import psutil
 
-        os.read(sys.stdin.fileno(), 1)  # unbuffered: a buffer would be locked at shutdown
+        os.read(0, 1)  # unbuffered: a buffer would be locked at shutdown
         for child in psutil.Process().children(recursive=True):
             child.kill()
         os._exit(1)
@@ -105,7 +105,3 @@ def main(arguments: list[str]) -> int:
     end_with_parent()
     job = read_json(arguments[0])
     return run_comparison(job) if job["kind"] == "compare" else run_symbol(job)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

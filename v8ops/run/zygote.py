@@ -1,8 +1,12 @@
 """The parent of forked kernels: imports what every notebook needs once, then forks on request.
 
-Started by `supervise.warm_parent` as ``python -m v8ops.run.zygote SOCKET``. Most of a short
-notebook's time is imports; a fork has them already and is a process of its own all the same.
+Started by `supervise.warm_parent` as ``python -m v8ops.run.zygote SOCKET CLIENTS``. Most of a
+short notebook's time is imports; a fork has them already and is a process of its own all the
+same.
 One thread, no torch operation and no CUDA call before the fork: both would make it unsafe.
+
+Half of the imports are for later notebooks than the first. They are done when CLIENTS have
+their first kernel, or one asks for its second: that one waits, or it would import them itself.
 
 A client sends one JSON line {"argv", "cwd", "env"} and gets {"pid"}. When a client goes away,
 its kernels are killed; when stdin closes, everything is.
@@ -20,33 +24,38 @@ import sys
 
 import v8lib  # noqa: F401 - first: it keeps a slow import out of everything below
 
-PRELOADED = (
-    "arch.bootstrap",
+AT_ONCE = (  # what notebook 01 needs
     "ipykernel.kernelapp",
     "matplotlib.figure",
     "pandas",
     "pyarrow",
     "pydantic",
-    "safetensors.numpy",
     "scipy.optimize",
     "scipy.stats",
     "scrapbook",
     "seaborn",
+    "v8lib.plots",
+    "v8lib.sources",
+    "yaml",
+)
+LATER = (
+    "torch",
+    "safetensors.numpy",
     "sklearn.ensemble",
     "sklearn.linear_model",
     "sklearn.preprocessing",
-    "torch",
+    "v8lib.ensemble",
     "v8lib.conformal",
     "v8lib.insight",
     "v8lib.postmortem",
     "v8lib.report_tables",
     "v8lib.signal_plots",
     "v8lib.skill_plots",
-    "v8lib.sources",
     "v8lib.stored_case",
-    "yaml",
+    "arch.bootstrap",
 )
 REQUEST_BYTES = 1 << 20
+STDIN = 0
 
 
 def fork_kernel(request: dict, inherited: list[int]) -> int:
@@ -89,34 +98,53 @@ def become_kernel(request: dict, inherited: list[int]) -> None:
 class Server:
     """The loop that accepts clients and forks for them."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, at_first: int) -> None:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(path)
         self.listener.listen()
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listener, selectors.EVENT_READ)
-        self.selector.register(sys.stdin, selectors.EVENT_READ)
+        self.selector.register(STDIN, selectors.EVENT_READ)
         self.kernels: dict[socket.socket, list[int]] = {}
         self.buffers: dict[socket.socket, bytes] = {}
+        self.at_first = at_first
+        self.later = list(LATER)
+        self.waiting: list[tuple[socket.socket, dict]] = []
 
     def serve(self) -> None:
         """Answer until stdin closes, then kill what is left."""
         while True:
-            for key, _ in self.selector.select():
+            for key, _ in self.selector.select(0 if self.has_time() else None):
                 if key.fileobj is self.listener:
                     client, _ = self.listener.accept()
                     self.selector.register(client, selectors.EVENT_READ)
                     self.kernels[client], self.buffers[client] = [], b""
-                elif key.fileobj is sys.stdin:
-                    if not os.read(0, REQUEST_BYTES):
+                elif key.fileobj == STDIN:
+                    if not os.read(STDIN, REQUEST_BYTES):
                         for client in list(self.kernels):
                             self.forget(client)
                         return
                 else:
-                    self.answer(key.fileobj)
+                    self.hear(key.fileobj)
+            if self.has_time():
+                self.import_one()
 
-    def answer(self, client: socket.socket) -> None:
-        """Fork for a complete request; forget a client that has gone."""
+    def has_time(self) -> bool:
+        """Return whether something is left to import, and nobody waits for a first kernel."""
+        started = sum(map(bool, self.kernels.values()))
+        return bool(self.later) and (started >= self.at_first or bool(self.waiting))
+
+    def import_one(self) -> None:
+        """Import one module more; after the last, whoever has waited gets a kernel."""
+        importlib.import_module(self.later.pop(0))
+        if not self.later:
+            keep_what_is_here()
+            for client, request in self.waiting:
+                self.answer(client, request)
+            self.waiting.clear()
+
+    def hear(self, client: socket.socket) -> None:
+        """Answer a complete request, now or later; forget a client that has gone."""
         received = client.recv(REQUEST_BYTES)
         if not received:
             self.forget(client)
@@ -125,6 +153,13 @@ class Server:
         if not self.buffers[client].endswith(b"\n"):
             return
         request, self.buffers[client] = json.loads(self.buffers[client]), b""
+        if self.later and self.kernels[client]:
+            self.waiting.append((client, request))
+        else:
+            self.answer(client, request)
+
+    def answer(self, client: socket.socket, request: dict) -> None:
+        """Fork a kernel for a client and tell it the process id."""
         inherited = [self.listener.fileno(), *(c.fileno() for c in self.kernels)]
         inherited += [kernel for kernels in self.kernels.values() for kernel in kernels]
         pid = fork_kernel(request, inherited)
@@ -133,6 +168,7 @@ class Server:
 
     def forget(self, client: socket.socket) -> None:
         """Kill a client's kernels and close its connection."""
+        self.waiting = [(c, request) for c, request in self.waiting if c is not client]
         for kernel in self.kernels.pop(client):  # handles: a number may be another's by now
             try:
                 signal.pidfd_send_signal(kernel, signal.SIGKILL)
@@ -145,18 +181,25 @@ class Server:
         client.close()
 
 
+def keep_what_is_here() -> None:
+    """Take what is imported out of the collector's way.
+
+    It stays, and a fork whose collector walked through it would copy all of its pages.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def main(arguments: list[str]) -> int:
-    """Preload, then serve."""
+    """Import what is needed at once, then serve and import the rest."""
     # No one can attach a debugger to these kernels, and loading one takes as long as the rest of
     # a kernel's start. ipykernel goes without where it is not installed.
     sys.modules.setdefault("debugpy", None)
-    for name in PRELOADED:
+    for name in AT_ONCE:
         importlib.import_module(name)
-    # What is here stays: a fork whose collector walked through it would copy all of its pages.
-    gc.collect()
-    gc.freeze()
+    keep_what_is_here()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels leave no zombies
-    server = Server(arguments[0])
+    server = Server(arguments[0], int(arguments[1]))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     server.serve()
