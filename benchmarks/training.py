@@ -13,8 +13,8 @@ from benchmarks.training_data import Run, TrainingData, make_training_data
 from v8lib.config import Parameters
 from v8lib.recipe import training_settings
 from v8lib.training_settings import TrainingSettings
+from v8ops.run.plan import default_jobs
 
-PROCESSES = 2
 BATCHES = (256, 512, 1024)
 EXCESS_NATS = 0.02  # the fixed log loss: so much above that of the exact probabilities
 PLAIN, SKORCH, SKLEARN, LIGHTGBM = "plain loop", "skorch", "scikit-learn MLP", "LightGBM"
@@ -38,9 +38,11 @@ class Contest:
         return train_alone(loops.plain_loop, jobs, available_cores())
 
     def at_once(self, precision: str, number: int) -> tuple[list[Run], float]:
-        """Return our training of every symbol side by side, and its seconds."""
+        """Return our training of as many symbols at once as a run has, and its seconds."""
         settings = [ours.with_precision(s, precision) for s in self.of_round(number)]
-        return train_at_once(list(zip(self.data, settings, strict=True)), PROCESSES)
+        return train_at_once(
+            list(zip(self.data, settings, strict=True)), default_jobs(len(self.data))
+        )
 
     def alone(self, precision: str, threads: int, batch: int, number: int) -> Run:
         """Return our training of the first symbol."""

@@ -8,13 +8,14 @@ that of the plain module.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from v8lib.auxiliary import N_TARGETS, TwoHeads
 from v8lib.flat_parameters import FlatParameters
-from v8lib.gate import NOISE_VALUES, Gate
+from v8lib.gate import NOISE_VALUES, Gate, relu
 from v8lib.model import HIDDEN, N_CLASSES, AdaptiveNorm
 
 LAYERS_PER_BLOCK = 4  # linear, norm, ReLU, dropout
@@ -75,6 +76,18 @@ def norms_of(norm: nn.Module) -> list[nn.Module]:
     return [norm.batch, norm.layer] if isinstance(norm, AdaptiveNorm) else [norm]
 
 
+class Part(NamedTuple):
+    """The rows of a batch that one norm takes, in each of a block's tensors, and that norm.
+
+    Made once: a slice takes as long as the smallest computations of a step.
+    """
+
+    norm: BatchPart | LayerPart
+    linear_out: Tensor
+    out: Tensor
+    slope: Tensor
+
+
 class HiddenBlock:
     """Linear, norm, ReLU and dropout, and their gradient.
 
@@ -96,14 +109,17 @@ class HiddenBlock:
         first = n_rows // len(inner)
         rows = [slice(first), slice(first, n_rows)] if len(inner) > 1 else [slice(n_rows)]
         kinds = [BatchPart if isinstance(n, nn.BatchNorm1d) else LayerPart for n in inner]
-        parts = [kind(n, flat) for kind, n in zip(kinds, inner, strict=True)]
-        self.parts = list(zip(rows, parts, strict=True))
+        self.parts = [
+            Part(kind(n, flat), self.linear_out[some], self.out[some], self.slope[some])
+            for kind, n, some in zip(kinds, inner, rows, strict=True)
+        ]
+        self.transposed = self.weight.t(), self.slope.t()
 
     def forward(self, x: Tensor, scale: float, noise: Tensor) -> Tensor:
         """Return what is left of `x` times `scale` after this block, before its own scale."""
-        torch.addmm(self.bias, x, self.weight.t(), alpha=scale, out=self.linear_out)
-        for rows, part in self.parts:
-            self.gate.relu(part.forward(self.linear_out[rows]), rows)
+        torch.addmm(self.bias, x, self.transposed[0], alpha=scale, out=self.linear_out)
+        for part in self.parts:
+            relu(part.norm.forward(part.linear_out), part.out)
         self.gate.drop(noise)
         return self.out
 
@@ -113,10 +129,10 @@ class HiddenBlock:
         Along the way the gradients of all its parameters are kept.
         """
         self.gate.close(self.slope)
-        for rows, part in self.parts:
-            self.slope[rows].copy_(part.backward(self.slope[rows], self.linear_out[rows]))
+        for part in self.parts:
+            part.slope.copy_(part.norm.backward(part.slope, part.linear_out))
         torch.sum(self.slope, 0, out=self.bias_gradient)
-        self.weight_gradient.addmm_(self.slope.t(), x, beta=0.0, alpha=scale)
+        self.weight_gradient.addmm_(self.transposed[1], x, beta=0.0, alpha=scale)
 
 
 class FastNet:

@@ -12,6 +12,11 @@ NOISE_VALUES = 2**16  # of one random integer that decides whether a number is d
 OF_BITS = {torch.bfloat16: torch.int16}  # integers of the noise's own size
 
 
+def relu(x: Tensor, out: Tensor) -> None:
+    """Put what is positive into `out`, as numbers: a NaN stays one and is seen in the loss."""
+    torch.clamp_min(x, 0.0, out=out)
+
+
 class Gate:
     """What stands behind a norm: ReLU, then dropout without its scale.
 
@@ -33,10 +38,6 @@ class Gate:
         self.dropped = min(round(dropout * NOISE_VALUES), NOISE_VALUES - 1)
         integer = OF_BITS.get(out.dtype)
         self.bits = None if integer is None else out.view(integer)
-
-    def relu(self, x: Tensor, rows: slice) -> None:
-        """Let some rows through, as numbers: a NaN stays one and is seen in the loss."""
-        torch.clamp_min(x, 0.0, out=self.out[rows])
 
     def drop(self, noise: Tensor) -> None:
         """Make what is dropped zero; `noise` is int16, uniform, and is written over."""
