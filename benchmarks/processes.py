@@ -99,7 +99,12 @@ def role_of(process: psutil.Process, words: str, root_pid: int) -> str:
     return next((role for word, role in roles.items() if word in words), OTHER)
 
 
-def fresh(work: str, *arguments: object, threads: int = 1) -> dict[str, Any]:
+def fresh(
+    work: str,
+    *arguments: object,
+    threads: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return what a fresh process measured, and the seconds from its start to its answer.
 
     Parameters
@@ -110,6 +115,8 @@ def fresh(work: str, *arguments: object, threads: int = 1) -> dict[str, Any]:
         Its arguments, as text.
     threads : int
         Threads of its numeric libraries.
+    environment : mapping, optional
+        What its environment has beyond that of the suite's own processes.
 
     Raises
     ------
@@ -127,7 +134,7 @@ def fresh(work: str, *arguments: object, threads: int = 1) -> dict[str, Any]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=PROJECT,
-        env=clean_env(**numeric_limits(threads)),
+        env=clean_env(**numeric_limits(threads) | dict(environment or {})),
     ) as process:
         line = process.stdout.readline()
         seconds = time.perf_counter() - began

@@ -314,6 +314,16 @@ class TestLimits:
         assert [check.held for check in checks] == [True, False, False, False]
         assert [check.measured for check in checks] == ["2.4000", "1.3000", "9.60", "1.7000"]
 
+    def test_features_with_large_pages_stand_beside_those_without_and_are_not_judged(self):
+        entry = {"seconds": 0.25, "peak_bytes": 1e9, "bytes_before": 1e8}
+        large = str(features.MOST_BARS)
+        found = {"features": {large: [entry]}, "large_pages": {large: [entry | {"seconds": 9.0}]}}
+        found |= {"profile": "default", "runs": {}}
+        row = features.tables(found).split("1,051,200 | ")[1].splitlines()[0]
+        assert row.startswith("0.250 ")
+        assert row.endswith(" | 9.000 |")
+        assert [check.held for check in features.checks(found)] == [True, True]
+
     def test_sizes_that_were_not_measured_are_not_judged(self):
         found = {"features": {"8000": []}, "profile": "smoke", "runs": {"24000": {}}}
         assert features.checks(found) == []

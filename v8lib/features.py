@@ -23,7 +23,7 @@ from v8lib.windows import segment_slices
 if TYPE_CHECKING:  # production computes features from arrays and does without pandas
     import pandas as pd
 
-BLOCK_BARS = 16_384
+BLOCK_BARS = 8_192  # what a block needs stays in the cache, and with the process for the next one
 DIVISION = {"divide": "ignore", "invalid": "ignore"}  # formulas answer for their own zeros
 PADDING = 16  # columns a power of two apart would share a few lines of the cache
 
@@ -77,7 +77,7 @@ def make_features(
     table : sequence of Feature
         From `feature_table`, for the same bar length.
     block_bars : int, optional
-        How many rows are computed at a time: by default as many as the cache holds. It changes
+        How many rows are computed at a time: by default as many as fit the cache. It changes
         the time and no bit of the result.
     """
     arrays = bar_arrays(bars)
