@@ -1,7 +1,11 @@
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from v8lib import plots
 from v8lib.skill_plots import plot_regimes, plot_sources, plot_weekly
 
 NAN = float("nan")
@@ -111,3 +115,13 @@ def test_tables_are_left_as_they_were(regime_lines, source_lines):
         before = shown.copy()
         plot(shown)
         pd.testing.assert_frame_equal(shown, before)
+
+
+def test_a_figure_keeps_its_white_and_its_bytes():
+    axes = plots.new_axes()[0]
+    axes.fill_between([0, 1], [1, 2], color="#FDFDFF")  # near enough to be taken together
+    first, second = plots.png_of(axes.figure), plots.png_of(axes.figure)
+    image = Image.open(io.BytesIO(first))
+    assert image.mode == "P"
+    assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    assert first == second
