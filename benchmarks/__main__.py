@@ -3,8 +3,8 @@
     python -m benchmarks [--part NAME ...] [--repeats N] [--quick]
 
 A part that is measured alone takes its place in RESULTS.json, and the others stay: RESULTS.md is
-written from all that is there. Exit status: 0 every limit held, 1 a step
-failed, 2 bad arguments, 3 a limit was missed.
+written from all that is there. Exit status: 0 every limit held, 1 a step failed, 2 bad
+arguments, 3 a limit was missed.
 """
 
 import argparse

@@ -43,3 +43,29 @@ def test_what_large_arrays_leave_is_given_back():
     plain = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
     assert kept_pages(plain) > 0.9 * array, "the rule this guards against is no longer there"
     assert kept_pages(plain | limits.numeric_limits(1)) < 0.1 * array
+
+
+FEATURES_OF_MANY_BLOCKS = """
+import resource
+import numpy as np
+from v8lib.features import BLOCK_BARS, feature_table, make_features
+from v8lib.market import simulate_market
+market = simulate_market(8 * BLOCK_BARS, signal=0.5, decay=0.7, volatility=1e-4, interval_s=60,
+                         rng=np.random.default_rng(1))
+table = feature_table(60)
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+make_features(market.bars, table)
+before = faults()
+made = make_features(market.bars, table)
+print((faults() - before) * resource.getpagesize() / made.nbytes)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such rule")
+def test_what_a_block_of_features_leaves_stays_for_the_next(repo):
+    ordinary = {"NUMPY_MADVISE_HUGEPAGE": "0", "PYTHONPATH": str(repo)}
+    environment = os.environ | limits.numeric_limits(1) | ordinary
+    command = [sys.executable, "-c", FEATURES_OF_MANY_BLOCKS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.5  # the result's own pages, and few besides

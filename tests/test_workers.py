@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+from tests.runs import smoke_parameters
 from v8lib.storage import write_json
 from v8ops.run import zygote
+from v8ops.run.steps import symbol_steps
 from v8ops.run.workers import Worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
@@ -60,10 +62,12 @@ def test_a_step_says_how_it_ended_and_fails_by_its_status(tmp_path):
     worker.stop()
 
 
-def test_a_worker_that_is_stopped_takes_its_kernel_along(tmp_path):
+def test_a_worker_whose_life_line_ends_ends_with_its_kernel_in_the_middle_of_a_cell(tmp_path):
     import psutil
 
-    steps = [["02_train", {"symbol": "BTC", "run_dir": str(tmp_path / "nowhere")}]]
+    long = smoke_parameters(market_bars=20_000_000)  # minutes of work in one cell
+    places = {"data_path": "", "run_dir": tmp_path, "models_dir": tmp_path}
+    steps = [[step.name, dict(step.parameters)] for step in symbol_steps(long, **places)]
     job = {"kind": "symbol", "symbol": "BTC", "folder": str(tmp_path), "steps": steps}
     job |= {"input_sha256": "", "banner": ""}
     worker, events = worker_of(job, tmp_path), queue.Queue()
@@ -71,9 +75,12 @@ def test_a_worker_that_is_stopped_takes_its_kernel_along(tmp_path):
     while json.loads(events.get(timeout=60)[1])["event"] != "cell":
         pass
     family = [process := psutil.Process(worker.process.pid), *process.children(recursive=True)]
+    assert len(family) > 1
     worker.stop()
+    assert worker.wait() == 1  # by itself: one that has to be killed has a status below zero
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
+    assert {json.loads(line)["event"] for line in heard(events)} <= {"cell"}
 
 
 @pytest.fixture
