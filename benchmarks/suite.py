@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.cells import IMPORTS, RENDERING, SHOWN, WORK
 from benchmarks.figures import Comparison, comparison, rounds
-from benchmarks.suite_run import run_suite, work_share
+from benchmarks.suite_run import run_suite, suite_seconds, work_share
 from benchmarks.words import megabytes, with_range
 from v8ops.proof.checks import Check, at_least, at_most, true
 from v8ops.proof.page import table
@@ -24,7 +24,8 @@ LEAST_WORK_SHARE = 0.7
 def measure(*, repeats: Mapping[str, int], symbols: Sequence[str] = SYMBOLS) -> dict[str, Any]:
     """Return the figures of every profile, engine and number of jobs.
 
-    Every combination is run once, and what a run does by itself as often as asked.
+    Every combination is run once, and what a run does by itself as often as asked: watched,
+    for what its time and memory go to, and then as often unwatched, for its wall time.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def measure(*, repeats: Mapping[str, int], symbols: Sequence[str] = SYMBOLS) -> 
     symbols : sequence of str
         Whose models are made.
     """
-    found = {}
+    found, unwatched = {}, {}
     for profile in (p for p in PROFILES if repeats.get(p)):
         works = {
             f"{profile}, {engine}, jobs {jobs}": _worker(profile, engine, jobs, symbols)
@@ -41,9 +42,9 @@ def measure(*, repeats: Mapping[str, int], symbols: Sequence[str] = SYMBOLS) -> 
             for jobs in JOBS
         }
         judged = {_name(profile): _worker(profile, None, None, symbols)}
-        for name, runs in (rounds(works, 1) | rounds(judged, repeats[profile])).items():
-            found[name] = runs
-    return {"symbols": list(symbols), "runs": found}
+        found |= rounds(works, 1) | rounds(judged, repeats[profile])
+        unwatched |= rounds({profile: _timer(profile, symbols)}, repeats[profile])
+    return {"symbols": list(symbols), "runs": found, "unwatched": unwatched}
 
 
 def _worker(profile: str, engine: str | None, jobs: int | None, symbols: Sequence[str]) -> Any:
@@ -52,6 +53,14 @@ def _worker(profile: str, engine: str | None, jobs: int | None, symbols: Sequenc
             return run_suite(
                 Path(folder), "run", profile=profile, symbols=symbols, engine=engine, jobs=jobs
             )
+
+    return work
+
+
+def _timer(profile: str, symbols: Sequence[str]) -> Any:
+    def work(_: int) -> float:
+        with tempfile.TemporaryDirectory(prefix="v8-bench-") as folder:
+            return suite_seconds(Path(folder), "run", profile=profile, symbols=symbols)
 
     return work
 
@@ -93,7 +102,7 @@ def checks(found: Found) -> list[Check]:
     """Return the issue's limits on whole runs."""
     made = []
     for profile in _profiles(found):
-        seconds = median(_seconds(found, _name(profile)))
+        seconds = median(found["unwatched"][profile])
         title = f"{profile} run of {len(found['symbols'])} symbols, seconds"
         made.append(at_most(title, seconds, MOST_SECONDS[profile], ".1f"))
         differing = differing_scraps(found, profile)
@@ -139,6 +148,15 @@ def tables(found: Found) -> str:
             "symbols, so with two jobs they add up to more than the wall time. "
             "Rendering holds the end of the kernel, and leaves out notebook 05.",
             table(head, rows),
+            "These runs were watched, which takes time of the cores they run on. The same by "
+            "themselves, looked at by nobody, are what the limits are held against:",
+            table(
+                ("run", "repeats", "wall s"),
+                [
+                    (_name(profile), str(len(seconds)), with_range(seconds, ".1f"))
+                    for profile, seconds in found["unwatched"].items()
+                ],
+            ),
             "CPU seconds. Each cell's are those of its kernel, read by an event before and after "
             "the cell. A cell that shows a figure or a table counts as such, also where it "
             "computes what it shows. The other processes are read four times a second while they "

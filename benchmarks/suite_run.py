@@ -18,6 +18,7 @@ from benchmarks.processes import (
     RUN,
     WORKER,
     Watched,
+    run_timed,
     run_watched,
 )
 from v8lib.errors import RunError
@@ -56,17 +57,13 @@ def run_suite(
     run_dir = folder / run_id
     for kernels in (run_dir, *(run_dir / symbol for symbol in symbols)):
         cells.listen_to_kernels(kernels / ".ipython")
-    command = [sys.executable, str(project / "run_all.py"), "--profile", profile]
-    command += ["--symbols", *symbols]
+    command = _command(folder, run_id, profile, symbols, project)
     command += ["--engine", engine] if engine else []
     command += ["--jobs", str(jobs)] if jobs else []
-    command += ["--out", str(folder), "--run-id", run_id, "--keep-latest"]
     command += ["--data", str(data), "--source", "files"] if data else ["--source", "simulated"]
     log = folder / f"{run_id}.log"
     watched = run_watched(command, log=log, cwd=project)
-    if watched.status not in RAN:
-        last = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise RunError(f"{profile}: status {watched.status}: {' '.join(last)}")
+    _check(watched, profile, log)
     notebooks = _notebooks(run_dir, symbols)
     wall, cpu = _times(watched, notebooks)
     return {
@@ -77,6 +74,35 @@ def run_suite(
         "scraps": _scraps(notebooks),
         "bundles": _bundles(run_dir),
     }
+
+
+def suite_seconds(folder: Path, run_id: str, *, profile: str, symbols: Sequence[str]) -> float:
+    """Return the wall seconds of a run of run_all.py as it is by itself, looked at by nobody.
+
+    Raises
+    ------
+    RunError
+        As `run_suite`.
+    """
+    log = folder / f"{run_id}.log"
+    command = _command(folder, run_id, profile, symbols, PROJECT)
+    timed = run_timed([*command, "--source", "simulated"], log=log)
+    _check(timed, profile, log)
+    return timed.seconds
+
+
+def _command(
+    folder: Path, run_id: str, profile: str, symbols: Sequence[str], project: Path
+) -> list[str]:
+    command = [sys.executable, str(project / "run_all.py"), "--profile", profile]
+    command += ["--symbols", *symbols]
+    return [*command, "--out", str(folder), "--run-id", run_id, "--keep-latest"]
+
+
+def _check(ended: Watched, profile: str, log: Path) -> None:
+    if ended.status not in RAN:
+        last = log.read_text(errors="replace").strip().splitlines()[-1:]
+        raise RunError(f"{profile}: status {ended.status}: {' '.join(last)}")
 
 
 def _notebooks(run_dir: Path, symbols: Sequence[str]) -> dict[Path, tuple[int, list[dict]]]:

@@ -237,6 +237,14 @@ class TestProcesses:
         assert sorted(watched.roles.values()) == [processes.OTHER, processes.RUN]
         assert watched.peak_bytes > 1_000_000
 
+    def test_a_timed_process_is_left_alone_and_its_output_kept(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(processes, "_watch", None)
+        code = "import sys; print('said'); sys.exit(3)"
+        timed = processes.run_timed([sys.executable, "-c", code], log=tmp_path / "log")
+        assert (timed.status, timed.cpu, timed.peak_bytes) == (3, {}, 0)
+        assert timed.seconds > 0.0
+        assert (tmp_path / "log").read_text() == "said\n"
+
     def test_a_fresh_process_answers_with_what_it_measured(self, tmp_path):
         folder = features.write_bars(tmp_path / "bars", 2_000)
         found = processes.fresh("features", folder / "BTC.parquet")
@@ -273,7 +281,7 @@ def suite_found(**changed):
         for jobs in suite.JOBS
     }
     runs["smoke, by itself"] = [run]
-    return {"symbols": ["BTC"], "runs": runs}
+    return {"symbols": ["BTC"], "runs": runs, "unwatched": {"smoke": [9.0, 15.1, 8.0]}}
 
 
 def together(rate, losses):
@@ -336,6 +344,12 @@ class TestPage:
         assert suite.differing_scraps(other, "smoke") == ["b", "c"]
         assert [check.held for check in suite.checks(other)] == [True, False]
 
+    @pytest.mark.parametrize(("seconds", "held"), [([9.0, 15.1, 8.0], True), ([15.1], False)])
+    def test_a_whole_run_is_judged_by_its_unwatched_time(self, seconds, held):
+        found = suite_found() | {"unwatched": {"smoke": seconds}}
+        assert suite.checks(found)[0].held is held
+        assert f"| smoke, by itself | {len(seconds)} | " in suite.tables(found)
+
     def test_the_share_of_work_leaves_out_everything_else(self):
         assert suite_run.work_share({"training": 6.0, "features": 1.0, "rendering": 3.0}) == 0.7
 
@@ -381,7 +395,7 @@ class TestPage:
         }
         written = page.write_results(tmp_path, {"suite": part})
         text, values = written.read_text(), json.loads((tmp_path / "RESULTS.json").read_text())
-        assert "smoke run of 1 symbols, seconds | 10.0 (disturbed) | at most 15.0 | held" in text
+        assert "smoke run of 1 symbols, seconds | 9.0 (disturbed) | at most 15.0 | held" in text
         assert "Measured at commit 000000000000 (v8lib 111111111111, older than this" in text
         assert "Disturbed: others used 50%" in text
         assert [c["ratio"]["median"] for c in values["not_ahead"]] == [0.9]

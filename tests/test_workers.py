@@ -91,7 +91,7 @@ def parent(monkeypatch, tmp_path):
     monkeypatch.setattr(zygote, "STDIN", life)
     monkeypatch.setattr(zygote, "LATER", ("one", "two"))
     monkeypatch.setattr(zygote.importlib, "import_module", imported.append)
-    monkeypatch.setattr(zygote, "keep_what_is_here", lambda: imported.append("kept"))
+    monkeypatch.setattr(zygote.gc, "freeze", lambda: imported.append("kept"))
     monkeypatch.setattr(zygote, "fork_kernel", lambda request, _: forked.append(request) or 1)
     monkeypatch.setattr(zygote.os, "pidfd_open", lambda _pid: 99)
     server = zygote.Server(str(tmp_path / "s"), at_first=2)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from v8lib.errors import TrainingError
-from v8lib.metrics import log_loss
 
 Array = NDArray[np.float64]
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -50,8 +49,7 @@ def histogram_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
         tol=0.0,
         random_state=seed,
     ).fit(features, labels, X_val=valid[0], y_val=valid[1])
-    losses = [log_loss(probs, valid[1]) for probs in model.staged_predict_proba(valid[0])]
-    best = int(np.argmin(losses))
+    best = int(np.argmax(model.validation_score_[1:]))  # minus the log loss; first, of no tree
 
     def log_probs(features: NDArray[np.float32]) -> Array:
         for stage, probs in enumerate(model.staged_predict_proba(features)):

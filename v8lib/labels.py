@@ -10,7 +10,7 @@ from v8lib.bars import PRICES, bar_seconds, epoch_seconds
 from v8lib.config import LabelScheme
 from v8lib.label import CLASS_NAMES as CLASS_NAMES
 from v8lib.label import Label
-from v8lib.series import REFERENCE_MIN_BARS
+from v8lib.series import min_window as min_window
 from v8lib.windows import Ladder, decayed_sum, segment_slices
 
 SIGMA_SPAN = 96  # bars, span of the EWMA volatility behind `vol_scaled` and `triple_barrier`
@@ -113,11 +113,6 @@ def _realised_ahead(squares: NDArray[np.float64], horizon_bars: int) -> NDArray[
     total = Ladder(squares).window(horizon_bars)
     out[:-horizon_bars] = np.sqrt(total[horizon_bars:])
     return out
-
-
-def min_window(window_bars: int) -> int:
-    """Return how many complete horizon returns `trailing_tercile` needs before it starts."""
-    return min(window_bars, REFERENCE_MIN_BARS)
 
 
 def _trailing_tercile(

@@ -15,6 +15,11 @@ REFERENCE_WARMUP = REFERENCE_MIN_BARS + DRIFT_BARS + 1  # bars before there is a
 FLOOR = 0.01  # ratios to a reference are cut here before the logarithm: a flat market is "1 %"
 
 
+def min_window(window_bars: int) -> int:
+    """Return how many complete horizon returns the labels `trailing_tercile` need to start."""
+    return min(window_bars, REFERENCE_MIN_BARS)
+
+
 def log_ratio(numerator: Array, denominator: Array) -> Array:
     """Return ln(numerator / denominator), cut below at ln(`FLOOR`); 0/0 counts as 1."""
     ratio = numerator / denominator

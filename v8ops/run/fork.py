@@ -6,14 +6,21 @@ import os
 import select
 import signal
 import socket
+import time
+from queue import Empty
 from typing import Any
 
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
+from traitlets import Type
 
 from v8ops.run.steps import SOCKET_VARIABLE
 
 CONNECT_TRIES, CONNECT_WAIT_S = 600, 0.1  # the zygote may still be importing
+ANSWER_S, IDLE_S = 1.0, 0.2  # how long a kernel may take before it is asked again
+RECONNECT_MS = 5  # between tries to reach a kernel that does not listen yet
 
 _connection: socket.socket | None = None
 
@@ -72,6 +79,16 @@ class ForkedProcess:
             select.select([self.handle], [], [])
         return self.poll() or 0
 
+    async def ended(self) -> None:
+        """Return when the process has ended, at once and not at the next look."""
+        if self.poll() is None:
+            told, loop = asyncio.Event(), asyncio.get_running_loop()
+            loop.add_reader(self.handle, told.set)
+            try:
+                await told.wait()
+            finally:
+                loop.remove_reader(self.handle)
+
     def send_signal(self, number: int) -> None:
         """Send a signal to the process if it is still there."""
         if self.poll() is None:
@@ -98,8 +115,57 @@ class ForkProvisioner(LocalProvisioner):
         return self.connection_info
 
 
+class ForkKernelClient(AsyncKernelClient):
+    """A client that takes a kernel for ready when it says so.
+
+    The ordinary one listens until a fifth of a second has passed in silence, which is longer
+    than a forked kernel takes to start.
+    """
+
+    def _context_default(self) -> zmq.asyncio.Context:
+        context = super()._context_default()
+        context.reconnect_ivl = RECONNECT_MS  # of every socket made here; libzmq waits 100 ms
+        return context
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Return when the kernel has answered a question and is idle again.
+
+        Raises
+        ------
+        RuntimeError
+            If the kernel ends before that, or takes longer than `timeout` seconds.
+        """
+        until = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while time.monotonic() < until:
+            asked = self.kernel_info()
+            try:
+                await self.get_shell_msg(timeout=ANSWER_S)
+                await self._idle_after(asked)
+            except Empty:  # it starts still, or spoke before its second channel was open
+                if not await self.is_alive():
+                    raise RuntimeError("the kernel ended before it was ready") from None
+            else:
+                return
+        raise RuntimeError(f"the kernel was not ready within {timeout:g} s")
+
+    async def _idle_after(self, asked: str) -> None:
+        while True:
+            told = await self.get_iopub_msg(timeout=IDLE_S)
+            if told["parent_header"].get("msg_id") != asked:
+                continue
+            if told["content"].get("execution_state") == "idle":
+                return
+
+
 class ForkKernelManager(AsyncKernelManager):
     """A kernel manager whose kernels are forks."""
+
+    client_factory = Type(ForkKernelClient, klass=AsyncKernelClient)
+
+    async def _async_wait(self, pollinterval: float = 0.0) -> None:
+        """Return when the kernel has ended; there is no need to look every now and then."""
+        if self.provisioner.process is not None:
+            await self.provisioner.process.ended()
 
     async def _async_pre_start_kernel(self, **kw: Any) -> tuple[list[str], dict[str, Any]]:
         if self.provisioner is None:

@@ -9,15 +9,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from v8lib.bars import bar_seconds, epoch_seconds
 from v8lib.config import Parameters
 from v8lib.errors import FeatureError, SplitError, V8Error
 from v8lib.features import feature_table, warmup_bars
-from v8lib.labels import min_window
-from v8lib.sources import open_file
+from v8lib.series import min_window
 from v8lib.splits import MIN_ROWS
 from v8lib.storage import read_json
-from v8lib.windows import run_lengths
 
 
 def check(job: Mapping[str, Any]) -> str:
@@ -30,17 +27,33 @@ def check(job: Mapping[str, Any]) -> str:
     """
     parameters = Parameters(**job["parameters"])
     if parameters.source == "simulated":
-        lengths, interval_s, name, sha256 = [parameters.market_bars], None, "market_bars", ""
+        facts = {"path": "market_bars", "sha256": ""}
+        lengths, interval_s = [parameters.market_bars], parameters.market_interval_s
     else:
-        opened = open_file(job["data_path"], bar_interval=parameters.bar_interval)
-        interval_s = bar_seconds(opened.bars)
-        lengths = run_lengths(epoch_seconds(opened.bars), interval_s)
-        name, sha256 = opened.facts["path"], opened.facts["sha256"]
-    table = feature_table(interval_s or parameters.market_interval_s, parameters.excluded)
-    check_length(name, lengths, parameters, warmup_bars(table))
+        facts, lengths, interval_s = look_at_file(job["data_path"], parameters.bar_interval)
+    table = feature_table(interval_s, parameters.excluded)
+    check_length(facts["path"], lengths, parameters, warmup_bars(table))
     check_baselines(parameters, [feature.family for feature in table])
     check_device(parameters)
-    return sha256
+    return facts["sha256"]
+
+
+def look_at_file(path: str, bar_interval: str) -> tuple[Mapping[str, Any], list[int], int]:
+    """Return facts about the bars of a file, the lengths of their unbroken runs, their seconds.
+
+    Raises
+    ------
+    BarsError
+        If the bars cannot be used.
+    """
+    # Imported here: pandas takes half a second that a simulated market need not wait for.
+    from v8lib.bars import bar_seconds, epoch_seconds
+    from v8lib.sources import open_file
+    from v8lib.windows import run_lengths
+
+    opened = open_file(path, bar_interval=bar_interval)
+    interval_s = bar_seconds(opened.bars)
+    return opened.facts, run_lengths(epoch_seconds(opened.bars), interval_s), interval_s
 
 
 def check_device(parameters: Parameters) -> None:

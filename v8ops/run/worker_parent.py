@@ -4,11 +4,13 @@ Its workers differ in their environment, which they are given after the fork; wh
 read from it as they are imported is set here, as `plan.clean_env` sets it.
 """
 
+import gc
+import importlib
 import os
 
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
-
-import v8ops.run.worker  # noqa: F401
-from v8ops.run.render import warm_up
-
-warm_up()
+gc.disable()  # what imports make stays, and a fork need not look through it: see `zygote.main`
+importlib.import_module("v8ops.run.worker")
+importlib.import_module("v8ops.run.render").warm_up()
+gc.freeze()
+gc.enable()
