@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from queue import Empty
 
@@ -41,17 +42,18 @@ def imports_of(notebook: Path) -> str:
 
 @pytest.fixture
 def warm(tmp_path, monkeypatch):
-    """A parent of kernels for one client."""
-    path = str(tmp_path / "zygote")
-    command = [sys.executable, "-m", "v8ops.run.zygote", path, "1"]
-    env = clean_env(**numeric_limits(1))
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=PROJECT, env=env)
-    monkeypatch.setenv(SOCKET_VARIABLE, path)
+    """A parent of kernels for one client, and its folder, which is empty but for its socket."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setattr(fork, "_connection", None)
-    yield process
-    process.stdin.close()
-    assert process.wait(timeout=60) == 0
+    with tempfile.TemporaryDirectory(prefix="v8-") as folder:  # sockets want a short path
+        path = f"{folder}/zygote"
+        monkeypatch.setenv(SOCKET_VARIABLE, path)
+        command = [sys.executable, "-m", "v8ops.run.zygote", path, "1"]
+        env = clean_env(**numeric_limits(1))
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=PROJECT, env=env)
+        yield process, Path(folder)
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
 
 
 @contextlib.asynccontextmanager
@@ -82,6 +84,7 @@ async def value_of(client, code: str, expression: str):
 
 def test_kernels_have_all_that_notebooks_import_and_end_when_told(warm, tmp_path):
     first, *others = NOTEBOOKS
+    process, folder = warm
 
     async def both():
         async with kernel(tmp_path) as (manager, client):
@@ -92,6 +95,7 @@ def test_kernels_have_all_that_notebooks_import_and_end_when_told(warm, tmp_path
             for notebook in others:
                 new[notebook.stem] = await value_of(client, _trial(notebook), "new")
             collects.append(await value_of(client, "import gc", "gc.isenabled()"))
+            assert len(list(folder.glob("zygote-*"))) == 5  # no port that others could take
             pids.append(manager.provisioner.pid)
             parent = await value_of(client, "import os", "os.getppid()")
         return new, later, collects, pids, parent
@@ -100,9 +104,10 @@ def test_kernels_have_all_that_notebooks_import_and_end_when_told(warm, tmp_path
     assert new == {notebook.stem: [] for notebook in NOTEBOOKS}
     assert not later  # the first kernel did not wait for what only later ones need
     assert collects == [True]
-    assert parent == warm.pid
+    assert parent == process.pid
     assert len(set(pids)) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert [path.name for path in folder.iterdir()] == ["zygote"]
 
 
 def _trial(notebook: Path) -> str:

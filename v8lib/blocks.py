@@ -91,9 +91,10 @@ def resampled_sums(
         end = starts - first + lengths
         drawn = before[first + end % long] - before[starts]
         rounds = end // long  # times the block went round the end of its run
-        if rounds.any():
-            drawn += rounds[..., None] * (before[first + long] - before[first])
-        sums.append(np.where((lengths > 0)[..., None], drawn, 0.0).sum(axis=1))
+        went = rounds > 0
+        begin, over = first[went], long[went]
+        drawn[went] += rounds[went][:, None] * (before[begin + over] - before[begin])
+        sums.append(drawn.sum(axis=1))  # an empty block is the difference of a sum from itself
     return np.concatenate(sums)
 
 

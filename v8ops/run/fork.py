@@ -1,6 +1,7 @@
 """Kernels forked from a warm parent: the client side of `zygote`, as a papermill engine."""
 
 import asyncio
+import itertools
 import json
 import os
 import select
@@ -14,7 +15,7 @@ import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
-from traitlets import Type
+from traitlets import Type, default
 
 from v8ops.run.steps import SOCKET_VARIABLE
 
@@ -23,6 +24,7 @@ ANSWER_S, IDLE_S = 1.0, 0.2  # how long a kernel may take before it is asked aga
 RECONNECT_MS = 5  # between tries to reach a kernel that does not listen yet
 
 _connection: socket.socket | None = None
+_kernels = itertools.count(1)
 
 
 async def request_fork(argv: list[str], cwd: str, env: dict[str, str]) -> int:
@@ -158,9 +160,21 @@ class ForkKernelClient(AsyncKernelClient):
 
 
 class ForkKernelManager(AsyncKernelManager):
-    """A kernel manager whose kernels are forks."""
+    """A kernel manager whose kernels are forks, reached through files and not through ports.
+
+    A port that is found free belongs to nobody until the kernel listens: another kernel may take
+    it, and so may a client that tries to reach it (TCP connects a socket to itself).
+    """
 
     client_factory = Type(ForkKernelClient, klass=AsyncKernelClient)
+
+    @default("transport")
+    def _through_files(self) -> str:
+        return "ipc"
+
+    @default("ip")
+    def _beside_the_zygote(self) -> str:  # "-1" to "-5" are appended, one per channel
+        return f"{os.environ[SOCKET_VARIABLE]}-{os.getpid()}-{next(_kernels)}"
 
     async def _async_wait(self, pollinterval: float = 0.0) -> None:
         """Return when the kernel has ended; there is no need to look every now and then."""
