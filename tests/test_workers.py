@@ -92,7 +92,11 @@ def parent(monkeypatch, tmp_path):
     monkeypatch.setattr(zygote, "LATER", ("one", "two"))
     monkeypatch.setattr(zygote.importlib, "import_module", imported.append)
     monkeypatch.setattr(zygote.gc, "freeze", lambda: imported.append("kept"))
-    monkeypatch.setattr(zygote, "fork_kernel", lambda request, _: forked.append(request) or 1)
+    monkeypatch.setattr(
+        zygote,
+        "fork_kernel",
+        lambda request, _, first: forked.append(request | {"first": first}) or 1,
+    )
     monkeypatch.setattr(zygote.os, "pidfd_open", lambda _pid: 99)
     server = zygote.Server(str(tmp_path / "s"), at_first=2)
     yield server, forked, imported
@@ -144,6 +148,7 @@ def test_a_second_kernel_waits_for_all_imports_and_sets_them_going(parent):
     assert [request["name"] for request in forked] == ["a 1"]
     server.import_one()
     assert [request["name"] for request in forked] == ["a 1", "a 2"]
+    assert [request["first"] for request in forked] == [True, False]
     assert imported == ["one", "two", "kept"]
     for end in (a, far_a):
         end.close()

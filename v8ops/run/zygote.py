@@ -78,24 +78,33 @@ LATER = (
 )
 REQUEST_BYTES = 1 << 20
 STDIN = 0
+BEHIND = 10  # niceness of the first kernels: all later ones wait for what is imported meanwhile
 
 
-def fork_kernel(request: dict, inherited: list[int]) -> int:
+def fork_kernel(request: dict, inherited: list[int], *, first: bool) -> int:
     """Fork a kernel for a request and return its pid; the child never returns."""
     pid = os.fork()
     if pid:
         return pid
     try:
-        become_kernel(request, inherited)
+        become_kernel(request, inherited, first=first)
     finally:
         os._exit(1)
 
 
-def become_kernel(request: dict, inherited: list[int]) -> None:
-    """Turn this forked child into a kernel that looks freshly started."""
+def become_kernel(request: dict, inherited: list[int], *, first: bool) -> None:
+    """Turn this forked child into a kernel that looks freshly started.
+
+    One of the first lets its parent's imports go before it. For that it stays in its parent's
+    session, too: Linux may share the cores among sessions before it looks at who is nice.
+    """
     for descriptor in inherited:
         os.close(descriptor)
-    os.setsid()
+    if first:
+        os.setpgid(0, 0)
+        os.nice(BEHIND)
+    else:
+        os.setsid()
     gc.enable()
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -185,7 +194,7 @@ class Server:
         """Fork a kernel for a client and tell it the process id."""
         inherited = [self.listener.fileno(), *(c.fileno() for c in self.kernels)]
         inherited += [kernel for kernels in self.kernels.values() for kernel in kernels]
-        pid = fork_kernel(request, inherited)
+        pid = fork_kernel(request, inherited, first=bool(self.later))
         self.kernels[client].append(os.pidfd_open(pid))
         client.sendall(json.dumps({"pid": pid}).encode() + b"\n")
 
