@@ -153,15 +153,7 @@ def tables(found: Found) -> str:
             "symbols, so with two jobs they add up to more than the wall time. "
             "Rendering holds the end of the kernel, and leaves out notebook 05.",
             table(head, rows),
-            "These runs were watched, which takes time of the cores they run on. The same by "
-            "themselves, looked at by nobody, are what the limits are held against:",
-            table(
-                ("run", "repeats", "wall s"),
-                [
-                    (_name(profile), str(len(seconds)), with_range(seconds, ".1f"))
-                    for profile, seconds in _unwatched(found).items()
-                ],
-            ),
+            *_unwatched_table(found),
             "CPU seconds. Each cell's are those of its kernel, read by an event before and after "
             "the cell. A cell that shows a figure or a table counts as such, also where it "
             "computes what it shows. The other processes are read four times a second while they "
@@ -169,6 +161,21 @@ def tables(found: Found) -> str:
             table(("run", "CPU s", "work", *cpu_groups), cpu_rows),
         ]
     )
+
+
+def _unwatched_table(found: Found) -> list[str]:
+    """Return the wall times of runs that nobody watched; nothing for a part stored without."""
+    rows = [
+        (_name(profile), str(len(seconds)), with_range(seconds, ".1f"))
+        for profile, seconds in _unwatched(found).items()
+    ]
+    if not rows:
+        return []
+    words = (
+        "These runs were watched, which takes time of the cores they run on. The same by "
+        "themselves, looked at by nobody, are what the limits are held against:"
+    )
+    return [words, table(("run", "repeats", "wall s"), rows)]
 
 
 def _median_of(entries: Sequence[Found], kind: str, group: str) -> str:

@@ -46,7 +46,7 @@ def look_at_file(path: str, bar_interval: str) -> tuple[Mapping[str, Any], list[
     BarsError
         If the bars cannot be used.
     """
-    # Imported here: pandas takes half a second that a simulated market need not wait for.
+    # Imported here: pandas takes a quarter second that a simulated market need not wait for.
     from v8lib.bars import bar_seconds, epoch_seconds
     from v8lib.sources import open_file
     from v8lib.windows import run_lengths
