@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine, others_busy, peer_versions
+from benchmarks.machine import describe_machine, others_busy, pace, peer_versions
 from v8lib.errors import RunError, V8Error
 from v8lib.provenance import git_commit, library_sha256, package_versions
 from v8lib.scraps import to_plain
@@ -144,9 +144,10 @@ def run(options: argparse.Namespace) -> int:
             "machine": describe_machine(),
             "quick": options.quick,
         }
-        before, began = others_busy(listen_s), time.perf_counter()
+        before, paces, began = others_busy(listen_s), [pace()], time.perf_counter()
         found = to_plain(measure(part, quick=options.quick, repeats=options.repeats))
         origin["seconds"] = time.perf_counter() - began
+        origin["paces"] = [*paces, pace()]
         origin["others_busy"] = [before, others_busy(listen_s)]
         stored[part] = origin | {"found": found}
         written = page.write_results(folder, stored)  # at once: the next part may fail

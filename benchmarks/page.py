@@ -17,7 +17,8 @@ OPENING = """# Benchmark results
 
 Written by `make bench` from its own measurements; nobody edits it. Each figure is the median over
 repeats with the range behind it. Ratios are taken between things measured in the same round on
-the same machine, and above 1 the suite is ahead. Seconds belong to the machine named below.
+the same machine, and above 1 the suite is ahead. Seconds belong to the machine named below,
+at the pace it had.
 """
 QUICK = "**Quick sizes: these figures show that everything runs, not how fast it is.**"
 BUSY = 0.1  # share of the cores in use by others above which a part is said to be disturbed
@@ -141,9 +142,11 @@ def origin(part: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {v}" for name, v in part["versions"].items())
     others = f"others used {max(part['others_busy']):.0%} of the cores"
     warning = f" **Disturbed: {others}.**" if disturbed(part) else ""
+    paces = " and ".join(f"{pace / 1e6:.1f}" for pace in part.get("paces", ()))
+    pace = f"; a plain Python loop: {paces} million steps/s before and after" if paces else ""
     return (
         f"*Measured at commit {commit} (v8lib {code}{older}) in {part['seconds']:,.0f} s on "
         f"{machine['cpu']} ({sets}), {machine['cores']} cores, "
         f"{megabytes(machine['memory_bytes'])}, {machine['os']}, Python {machine['python']}; "
-        f"{versions}.*{warning}"
+        f"{versions}{pace}.*{warning}"
     )

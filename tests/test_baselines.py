@@ -1,4 +1,5 @@
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,6 +8,10 @@ from v8lib import baselines, boosting, metrics
 from v8lib.errors import TrainingError
 
 ALWAYS = ["climatology", "volatility_only", "logistic", "gradient_boosting"]
+LEARNERS = {
+    "histogram": partial(boosting.histogram_trees, trees=150),
+    "lightgbm": boosting.lightgbm_trees,
+}
 COLUMNS = [("a", "returns"), ("b", "trend"), ("c", "volatility"), ("d", "time")]
 
 
@@ -23,8 +28,10 @@ def test_rows():
     return rows(1_500, seed=4)
 
 
-def fit(*folds, seed=0, with_lightgbm=False):
-    return baselines.fit_baselines(folds, COLUMNS, seed=seed, with_lightgbm=with_lightgbm)
+def fit(*folds, trees=150, seed=0, with_lightgbm=False):
+    return baselines.fit_baselines(
+        folds, COLUMNS, trees=trees, seed=seed, with_lightgbm=with_lightgbm
+    )
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +112,14 @@ def test_lightgbm_joins_only_when_it_is_asked_for(test_rows, monkeypatch):
         fit(splits, with_lightgbm=True)
 
 
-@pytest.mark.parametrize("learner", [boosting.histogram_trees, boosting.lightgbm_trees])
+@pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
 def test_trees_get_the_temperature_of_calib(test_rows, learner):
     """Labels of calib that are half noise ask for softer trees than honest ones."""
     honest, mixed = rows(800, 3), rows(800, 3)
     mixed[1][::2] = np.random.default_rng(0).integers(3, size=400)
     train, valid = rows(3_000, 1), rows(800, 2)
     sharp, soft = (
-        baselines.calibrated(learner, baselines.Splits(train, valid, c, test_rows[0]), 0)
+        baselines.calibrated(learner, baselines.Splits(train, valid, c, test_rows[0]), seed=0)
         for c in (honest, mixed)
     )
     assert soft.max(axis=1).mean() < sharp.max(axis=1).mean() - 0.05

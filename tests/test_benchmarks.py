@@ -390,6 +390,7 @@ class TestPage:
             "quick": False,
             "seconds": 5.0,
             "others_busy": [0.0, 0.5],
+            "paces": [12.34e6, 8.0e6],
             "machine": {
                 "cpu": "a CPU",
                 "instruction sets": ["avx2"],
@@ -404,6 +405,7 @@ class TestPage:
         assert "smoke run of 1 symbols, seconds | 9.0 (disturbed) | at most 15.0 | held" in text
         assert "Measured at commit 000000000000 (v8lib 111111111111, older than this" in text
         assert "Disturbed: others used 50%" in text
+        assert "a plain Python loop: 12.3 and 8.0 million steps/s before and after" in text
         assert [c["ratio"]["median"] for c in values["not_ahead"]] == [0.9]
         assert all(limit["held"] for limit in values["limits"])
         assert "(disturbed)" not in page.page({"suite": part | {"others_busy": [0.1, 0.02]}})
@@ -424,6 +426,8 @@ class TestPage:
         assert bench.run(bench.parse(["--part", "suite"])) == 0
         (parts,) = seen
         assert parts["suite"]["found"] == "new"
+        before, after = parts["suite"]["paces"]
+        assert 0.1 < before / after < 10
         assert parts["latency"]["found"] == "stays"
 
 

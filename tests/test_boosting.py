@@ -1,5 +1,6 @@
 import builtins
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,7 +8,10 @@ import pytest
 from v8lib import boosting, metrics
 from v8lib.errors import TrainingError
 
-LEARNERS = {"histogram": boosting.histogram_trees, "lightgbm": boosting.lightgbm_trees}
+LEARNERS = {
+    "histogram": partial(boosting.histogram_trees, trees=150),
+    "lightgbm": boosting.lightgbm_trees,
+}
 
 
 def rows(n, seed, signal=1.5):
@@ -62,6 +66,15 @@ def test_valid_chooses_the_number_of_trees_and_not_train(learner):
     assert np.ptp(np.exp(made(FRESH[0])), axis=0).max() < 0.1
 
 
+def test_there_are_no_more_trees_than_allowed():
+    """One tree is a small step from the class frequencies; two are a step further."""
+    losses = [
+        loss(boosting.histogram_trees(TRAIN, VALID, trees=n, seed=0), FRESH) for n in (1, 2, 40)
+    ]
+    nothing = metrics.log_loss(np.tile(np.bincount(TRAIN[1]) / 2_000, (1_500, 1)), FRESH[1])
+    assert nothing > losses[0] > losses[1] > losses[2] + 0.1
+
+
 def test_the_same_seed_gives_the_same_bits(learner, fitted):
     again = learner(TRAIN, VALID, seed=0)
     assert again(FRESH[0]).tobytes() == fitted(FRESH[0]).tobytes()
@@ -102,4 +115,4 @@ def test_without_the_system_s_library_the_way_out_is_named(monkeypatch):
 
 def test_histogram_trees_need_no_lightgbm(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightgbm", None)
-    assert boosting.histogram_trees(TRAIN, VALID, seed=0)(FRESH[0]).shape == (1_500, 3)
+    assert boosting.histogram_trees(TRAIN, VALID, trees=150, seed=0)(FRESH[0]).shape == (1_500, 3)

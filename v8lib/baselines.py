@@ -53,7 +53,12 @@ def climatology(train_labels: NDArray[np.integer]) -> Array:
 
 
 def fit_baselines(
-    folds: Sequence[Splits], columns: Sequence[tuple[str, str]], *, seed: int, with_lightgbm: bool
+    folds: Sequence[Splits],
+    columns: Sequence[tuple[str, str]],
+    *,
+    trees: int,
+    seed: int,
+    with_lightgbm: bool,
 ) -> dict[str, Array]:
     """Return the test probabilities of every baseline, each of shape (n_test, 3).
 
@@ -64,6 +69,8 @@ def fit_baselines(
         The answer has the test rows of all folds in order.
     columns : sequence of (name, family)
         The feature columns, in order.
+    trees : int
+        How many of each class "gradient_boosting" may have; LightGBM stops by itself.
     seed : int
         Seed of the tree learners.
     with_lightgbm : bool
@@ -86,10 +93,10 @@ def fit_baselines(
         "climatology": lambda s: np.tile(climatology(s.train_labels), (len(s.test_features), 1)),
         "volatility_only": lambda s: _logistic(s, is_volatility),
         "logistic": _logistic,
-        "gradient_boosting": lambda s: calibrated(histogram_trees, s, seed),
+        "gradient_boosting": lambda s: calibrated(histogram_trees, s, trees=trees, seed=seed),
     }
     if with_lightgbm:
-        fits["lightgbm"] = lambda s: calibrated(lightgbm_trees, s, seed)
+        fits["lightgbm"] = lambda s: calibrated(lightgbm_trees, s, seed=seed)
     return {name: np.concatenate([fit(s) for s in folds]) for name, fit in fits.items()}
 
 
@@ -149,9 +156,9 @@ def _fitted_logistic(
         return model.fit(features, labels)
 
 
-def calibrated(fit: Callable[..., LogProbs], splits: Splits, seed: int) -> Array:
+def calibrated(fit: Callable[..., LogProbs], splits: Splits, **of_trees: int) -> Array:
     """Return test probabilities of a tree learner at the temperature that suits calib."""
-    log_probs = fit(splits.train, splits.valid, seed=seed)
+    log_probs = fit(splits.train, splits.valid, **of_trees)
     return at_temperature(
         log_probs(splits.calib[0]),
         splits.calib[1],

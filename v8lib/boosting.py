@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 LogProbs = Callable[[NDArray[np.float32]], Array]
 
-TREES, TREE_RATE = 150, 0.05  # histogram trees: how many at most, and the step of each
+TREE_RATE = 0.05  # histogram trees: the step of each
 TREE_PATIENCE = 25  # of them without a better valid log loss before it stops
 LEAVES, LEAF_ROWS = 15, 200
 LIGHTGBM_TREES, LIGHTGBM_RATE = 2_000, 0.02
@@ -24,13 +24,15 @@ LIGHTGBM_PATIENCE = 50  # trees without a better valid log loss before it stops
 FLOOR = 1e-12
 
 
-def histogram_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
+def histogram_trees(train: Data, valid: Data, *, trees: int, seed: int) -> LogProbs:
     """Return what gives the log probabilities of scaled features, shape (n_rows, 3).
 
     Parameters
     ----------
     train, valid : (features, labels)
         Scaled features and labels of these splits.
+    trees : int
+        How many at most, of each class.
     seed : int
         Seed of the learner.
     """
@@ -42,7 +44,7 @@ def histogram_trees(train: Data, valid: Data, *, seed: int) -> LogProbs:
         learning_rate=TREE_RATE,
         max_leaf_nodes=LEAVES,
         min_samples_leaf=LEAF_ROWS,
-        max_iter=TREES,
+        max_iter=trees,
         early_stopping=True,
         n_iter_no_change=TREE_PATIENCE,
         scoring="loss",

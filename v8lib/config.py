@@ -75,6 +75,7 @@ class Parameters(BaseModel):
     decision_rule: DecisionRule
     min_confidence: Annotated[float, Field(gt=1 / 3, lt=1.0)]
     conformal_error: Annotated[float, Field(gt=0.0, lt=0.5)]
+    boosting_trees: Count
     with_lightgbm: bool
     n_bins: Annotated[int, Field(ge=5, le=100)]
     bootstrap_reps: Annotated[int, Field(ge=100)]
