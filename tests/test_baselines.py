@@ -1,4 +1,5 @@
 import sys
+import weakref
 from functools import partial
 
 import numpy as np
@@ -118,12 +119,38 @@ def test_trees_get_the_temperature_of_calib(test_rows, learner):
     honest, mixed = rows(800, 3), rows(800, 3)
     mixed[1][::2] = np.random.default_rng(0).integers(3, size=400)
     train, valid = rows(3_000, 1), rows(800, 2)
+    fitted = learner(train, valid, seed=0)
     sharp, soft = (
-        baselines.calibrated(learner, baselines.Splits(train, valid, c, test_rows[0]), seed=0)
+        baselines.calibrated(fitted, baselines.Splits(train, valid, c, test_rows[0]))
         for c in (honest, mixed)
     )
     assert soft.max(axis=1).mean() < sharp.max(axis=1).mean() - 0.05
     assert (soft.argmax(axis=1) == sharp.argmax(axis=1)).all()
+
+
+def test_trees_are_fitted_without_a_second_copy_of_train(test_rows, monkeypatch):
+    """Rows that are scaled for the trees alone are let go of once they are in float64."""
+    scaled, held = [], []
+
+    class Scaling(baselines.Splits):
+        @property
+        def train(self):
+            features, labels = rows(600, 1)
+            scaled.append(weakref.ref(features))
+            return features, labels
+
+        @train.setter
+        def train(self, _):
+            pass
+
+    class Watched(boosting.HistGradientBoostingClassifier):
+        def fit(self, *data, **more):
+            held.append(scaled[-1]() is not None)
+            return super().fit(*data, **more)
+
+    monkeypatch.setattr(boosting, "HistGradientBoostingClassifier", Watched)
+    fit(Scaling(None, rows(300, 2), rows(300, 3), test_rows[0]))
+    assert held == [False]
 
 
 def test_a_learner_without_skill_on_calib_says_the_class_frequencies(test_rows):

@@ -93,10 +93,13 @@ def fit_baselines(
         "climatology": lambda s: np.tile(climatology(s.train_labels), (len(s.test_features), 1)),
         "volatility_only": lambda s: _logistic(s, is_volatility),
         "logistic": _logistic,
-        "gradient_boosting": lambda s: calibrated(histogram_trees, s, trees=trees, seed=seed),
+        # Fitted right here: whoever hands train on to the learner holds it until that is done.
+        "gradient_boosting": lambda s: calibrated(
+            histogram_trees(s.train, s.valid, trees=trees, seed=seed), s
+        ),
     }
     if with_lightgbm:
-        fits["lightgbm"] = lambda s: calibrated(lightgbm_trees, s, seed=seed)
+        fits["lightgbm"] = lambda s: calibrated(lightgbm_trees(s.train, s.valid, seed=seed), s)
     return {name: np.concatenate([fit(s) for s in folds]) for name, fit in fits.items()}
 
 
@@ -156,9 +159,8 @@ def _fitted_logistic(
         return model.fit(features, labels)
 
 
-def calibrated(fit: Callable[..., LogProbs], splits: Splits, **of_trees: int) -> Array:
-    """Return test probabilities of a tree learner at the temperature that suits calib."""
-    log_probs = fit(splits.train, splits.valid, **of_trees)
+def calibrated(log_probs: LogProbs, splits: Splits) -> Array:
+    """Return test probabilities of a fitted learner at the temperature that suits calib."""
     return at_temperature(
         log_probs(splits.calib[0]),
         splits.calib[1],
