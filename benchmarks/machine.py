@@ -51,10 +51,10 @@ def others_busy(seconds: float) -> float:
 
 
 def pace() -> float:
-    """Return the steps a second of a plain Python loop, the median over a second of rounds.
+    """Return the steps a second of a plain Python loop, the median over some rounds.
 
-    Cores of a virtual machine are shared with others that it cannot see: the same program takes
-    half as long again at another hour. This tells at what hour seconds were measured.
+    Cores of a virtual machine may be shared with others that it cannot see, so the same program
+    is slower at another hour. This tells at what hour seconds were measured.
     """
     return median(STEPS / _loop_seconds() for _ in range(ROUNDS))
 

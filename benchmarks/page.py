@@ -142,11 +142,10 @@ def origin(part: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {v}" for name, v in part["versions"].items())
     others = f"others used {max(part['others_busy']):.0%} of the cores"
     warning = f" **Disturbed: {others}.**" if disturbed(part) else ""
-    paces = " and ".join(f"{pace / 1e6:.1f}" for pace in part.get("paces", ()))
-    pace = f"; a plain Python loop: {paces} million steps/s before and after" if paces else ""
+    paces = " and ".join(f"{pace / 1e6:.1f}" for pace in part["paces"])
     return (
         f"*Measured at commit {commit} (v8lib {code}{older}) in {part['seconds']:,.0f} s on "
         f"{machine['cpu']} ({sets}), {machine['cores']} cores, "
         f"{megabytes(machine['memory_bytes'])}, {machine['os']}, Python {machine['python']}; "
-        f"{versions}{pace}.*{warning}"
+        f"{versions}; a plain Python loop: {paces} million steps/s before and after.*{warning}"
     )

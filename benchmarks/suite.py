@@ -73,10 +73,6 @@ def _seconds(found: Found, name: str) -> list[float]:
     return [run["seconds"] for run in found["runs"][name]]
 
 
-def _unwatched(found: Found) -> dict[str, list[float]]:
-    return found.get("unwatched", {})
-
-
 def _profiles(found: Found) -> list[str]:
     return [profile for profile in PROFILES if _name(profile) in found["runs"]]
 
@@ -106,8 +102,7 @@ def checks(found: Found) -> list[Check]:
     """Return the issue's limits on whole runs."""
     made = []
     for profile in _profiles(found):
-        # A stored measurement of before this was measured has the watched runs alone.
-        seconds = median(_unwatched(found).get(profile, _seconds(found, _name(profile))))
+        seconds = median(found["unwatched"][profile])
         title = f"{profile} run of {len(found['symbols'])} symbols, seconds"
         made.append(at_most(title, seconds, MOST_SECONDS[profile], ".1f"))
         differing = differing_scraps(found, profile)
@@ -147,13 +142,19 @@ def tables(found: Found) -> str:
         )
         for name, entries in runs.items()
     ]
+    unwatched_rows = [
+        (_name(profile), str(len(seconds)), with_range(seconds, ".1f"))
+        for profile, seconds in found["unwatched"].items()
+    ]
     return "\n\n".join(
         [
             f"{', '.join(found['symbols'])}, simulated market. Seconds by group are sums over the "
             "symbols, so with two jobs they add up to more than the wall time. "
             "Rendering holds the end of the kernel, and leaves out notebook 05.",
             table(head, rows),
-            *_unwatched_table(found),
+            "These runs were watched, which takes time of the cores they run on. The same by "
+            "themselves, looked at by nobody, are what the limits are held against:",
+            table(("run", "repeats", "wall s"), unwatched_rows),
             "CPU seconds. Each cell's are those of its kernel, read by an event before and after "
             "the cell. A cell that shows a figure or a table counts as such, also where it "
             "computes what it shows. The other processes are read four times a second while they "
@@ -161,21 +162,6 @@ def tables(found: Found) -> str:
             table(("run", "CPU s", "work", *cpu_groups), cpu_rows),
         ]
     )
-
-
-def _unwatched_table(found: Found) -> list[str]:
-    """Return the wall times of runs that nobody watched; nothing for a part stored without."""
-    rows = [
-        (_name(profile), str(len(seconds)), with_range(seconds, ".1f"))
-        for profile, seconds in _unwatched(found).items()
-    ]
-    if not rows:
-        return []
-    words = (
-        "These runs were watched, which takes time of the cores they run on. The same by "
-        "themselves, looked at by nobody, are what the limits are held against:"
-    )
-    return [words, table(("run", "repeats", "wall s"), rows)]
 
 
 def _median_of(entries: Sequence[Found], kind: str, group: str) -> str:

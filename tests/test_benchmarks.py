@@ -350,12 +350,6 @@ class TestPage:
         assert suite.checks(found)[0].held is held
         assert f"| smoke, by itself | {len(seconds)} | " in suite.tables(found)
 
-    def test_a_stored_part_without_unwatched_runs_is_judged_by_those_it_has(self):
-        found = {name: value for name, value in suite_found().items() if name != "unwatched"}
-        assert suite.checks(found)[0].measured == "10.0"
-        assert "looked at by nobody" not in suite.tables(found)
-        assert "looked at by nobody" in suite.tables(suite_found())
-
     def test_the_share_of_work_leaves_out_everything_else(self):
         assert suite_run.work_share({"training": 6.0, "features": 1.0, "rendering": 3.0}) == 0.7
 
