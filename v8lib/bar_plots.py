@@ -86,7 +86,7 @@ def plot_outliers(audit: Audit) -> Axes:
                 label=f"{what}: {len(found)}",
             )
     _dated(axes)
-    dress(axes, "Prints that come back at once", "time (UTC)", "price")
+    dress(axes, "Prints that come back at once", "time (UTC)", "price", any_size=True)
     axes.legend()
     return axes
 

@@ -60,9 +60,9 @@ def comparison_fragments(run_dir: Path) -> list[Markup]:
     if not page.is_file():
         return []
     main = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("main")
-    for part in [*main.select("details.code"), *main.select("h1")]:
+    for part in [*main.find_all("details", class_="code"), *main.find_all("h1")]:
         part.decompose()
-    cells = main.select(".text_cell, .code")[1:]  # without the title
+    cells = main.find_all(class_=["text_cell", "code"])[1:]  # without the title
     return [Markup(str(cell)) for cell in cells]
 
 

@@ -1,13 +1,16 @@
 """Executed notebooks to pages: one self-contained file each, no network, no script."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from bs4 import BeautifulSoup
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from nbconvert import HTMLExporter
 from nbconvert.exporters.templateexporter import TemplateExporter
 from nbconvert.filters import Highlight2HTML
@@ -18,23 +21,35 @@ from v8ops.page import TEMPLATES, page_globals
 
 LEAD = "lead"  # tag of the cells a page opens with
 LOCAL_SOURCE = re.compile(r"(\.ipynb|\.md)(#.*)?$")
+EMPTY_CONTENTS = '<ol id="contents"></ol>'  # in the template, where the headings are to be listed
+RAW_TABLE = 'class="dataframe"'  # what pandas makes of a table that a cell ends with
 
 
 class PageExporter(HTMLExporter):
     """The HTML exporter without its own pass over the finished page.
 
     That pass parses the page, figures and all, to mark up what the suite's template does not
-    have and to give figures the words that it does give: `finish` parses it anyway.
+    have and to give figures the words that it does give. What a page of this suite needs is
+    done to the few fragments that need it, as they are made.
     """
 
     def from_notebook_node(self, nb: Any, resources: Any = None, **kw: Any) -> tuple[str, Any]:
         """Return the page of a notebook, and what was used for it."""
-        return TemplateExporter.from_notebook_node(self, nb, resources, **kw)
+        begun = {**(resources or {}), "headings": []}
+        html, used = TemplateExporter.from_notebook_node(self, nb, begun, **kw)
+        return html.replace(EMPTY_CONTENTS, contents(used["headings"]), 1), used
 
     def default_filters(self) -> Iterator[tuple[str, Any]]:
         """Yield the filters by name; code is always the notebooks' own language."""
         yield from super().default_filters()
         yield "highlight_code", Highlight2HTML(pygments_lexer="ipython3", parent=self)
+        yield "with_scopes", with_scopes
+
+    @pass_context
+    def markdown2html(self, context: Context, source: str) -> str:
+        """Return text as HTML; its headings join the page's contents."""
+        html = HTMLExporter.markdown2html(self, context, source)
+        return finish_text(html, context["resources"]["headings"])
 
 
 @cache
@@ -55,6 +70,7 @@ def exporter() -> HTMLExporter:
         exclude_anchor_links=True,
         exclude_input_prompt=True,
         exclude_output_prompt=True,
+        optimistic_validation=True,  # once, and not after each of thirteen preprocessors
     )
     # Kept out of jinja's own loader path: the page template is plain text with CSS inside.
     made.environment.globals |= page_globals()
@@ -64,11 +80,10 @@ def exporter() -> HTMLExporter:
 def warm_up() -> None:
     """Render a page that nobody sees, so that forks of this process have all templates ready."""
     cells = [nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell("a = 1")]
-    html, _ = exporter().from_notebook_node(
+    exporter().from_notebook_node(
         nbformat.v4.new_notebook(cells=cells),
         resources={"title": "", "banner": "", "metadata": {"name": ""}},
     )
-    finish(html)
 
 
 def render_page(notebook: Path, *, title: str, banner: str) -> Path:
@@ -88,7 +103,7 @@ def render_page(notebook: Path, *, title: str, banner: str) -> Path:
     html, _ = exporter().from_notebook_node(
         content, resources={"title": title, "banner": banner, "metadata": {"name": title}}
     )
-    return write_bytes(notebook.with_suffix(".html"), finish(html).encode())
+    return write_bytes(notebook.with_suffix(".html"), html.encode())
 
 
 def lead_first(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -99,19 +114,37 @@ def lead_first(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode
     return [*others[:title], *tagged, *others[title:]] if tagged else list(cells)
 
 
-def finish(html: str) -> str:
-    """Return a page with contents, heading ids, scopes, and no link that leads nowhere."""
+def finish_text(html: str, headings: list[str]) -> str:
+    """Return the HTML of a text cell with heading ids, and no link that leads nowhere.
+
+    Parameters
+    ----------
+    html : str
+        What was made of the cell.
+    headings : list of str
+        The page's headings so far; those found are appended.
+    """
     soup = BeautifulSoup(html, "html.parser")
-    contents = soup.find(id="contents")
-    for n, heading in enumerate(soup.select("main h2")):
-        heading["id"] = f"s{n + 1}"
-        link = soup.new_tag("a", href=f"#s{n + 1}")
-        link.string = heading.get_text()
-        item = soup.new_tag("li")
-        item.append(link)
-        contents.append(item)
-    for cell in soup.select("table.dataframe th"):
-        cell["scope"] = "col" if cell.find_parent("thead") else "row"
+    for heading in soup.find_all("h2"):
+        headings.append(heading.get_text())
+        heading["id"] = f"s{len(headings)}"
     for link in soup.find_all("a", href=LOCAL_SOURCE):
         link.unwrap()  # notebooks and documents are not part of the report
     return str(soup)
+
+
+def with_scopes(html: str) -> str:
+    """Return the HTML that a cell has shown; header cells of a raw table tell what they head."""
+    if RAW_TABLE not in html:
+        return html  # the suite's own tables say so themselves
+    soup = BeautifulSoup(html, "html.parser")
+    for cell in soup.find_all("th"):
+        if cell.find_parent("table", class_="dataframe"):
+            cell["scope"] = "col" if cell.find_parent("thead") else "row"
+    return str(soup)
+
+
+def contents(headings: Sequence[str]) -> str:
+    """Return the list of links to a page's headings."""
+    items = (f'<li><a href="#s{n}">{escape(text)}</a></li>' for n, text in enumerate(headings, 1))
+    return EMPTY_CONTENTS.replace("><", f">{''.join(items)}<")
