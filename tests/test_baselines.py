@@ -26,7 +26,7 @@ def test_rows():
 
 def fit(*folds, trees=150, seed=0, with_lightgbm=False):
     return baselines.fit_baselines(
-        folds, COLUMNS, trees=trees, seed=seed, with_lightgbm=with_lightgbm
+        folds, COLUMNS, trees=trees, tree_rate=0.05, seed=seed, with_lightgbm=with_lightgbm
     )
 
 
@@ -113,7 +113,7 @@ def test_trees_get_the_temperature_of_calib(test_rows):
     honest, mixed = rows(800, 3), rows(800, 3)
     mixed[1][::2] = np.random.default_rng(0).integers(3, size=400)
     train, valid = rows(3_000, 1), rows(800, 2)
-    fitted = boosting.histogram_trees(train, valid, trees=150, seed=0)
+    fitted = boosting.histogram_trees(train, valid, trees=150, rate=0.05, seed=0)
     sharp, soft = (
         baselines.calibrated(fitted, baselines.Splits(train, valid, c, test_rows[0]))
         for c in (honest, mixed)

@@ -9,7 +9,7 @@ from v8lib import boosting, metrics
 from v8lib.errors import TrainingError
 
 LEARNERS = {
-    "histogram": partial(boosting.histogram_trees, trees=150),
+    "histogram": partial(boosting.histogram_trees, trees=150, rate=0.05),
     "lightgbm": boosting.lightgbm_trees,
 }
 
@@ -69,10 +69,23 @@ def test_valid_chooses_the_number_of_trees_and_not_train(learner):
 def test_there_are_no_more_trees_than_allowed():
     """One tree is a small step from the class frequencies; two are a step further."""
     losses = [
-        loss(boosting.histogram_trees(TRAIN, VALID, trees=n, seed=0), FRESH) for n in (1, 2, 40)
+        loss(boosting.histogram_trees(TRAIN, VALID, trees=n, rate=0.05, seed=0), FRESH)
+        for n in (1, 2, 40)
     ]
     nothing = metrics.log_loss(np.tile(np.bincount(TRAIN[1]) / 2_000, (1_500, 1)), FRESH[1])
     assert nothing > losses[0] > losses[1] > losses[2] + 0.1
+
+
+def test_a_tree_of_twice_the_rate_goes_twice_as_far():
+    """On a log scale, from the class frequencies; the first tree itself is the same."""
+    one, two = (
+        boosting.histogram_trees(TRAIN, VALID, trees=1, rate=rate, seed=0)(FRESH[0])
+        for rate in (0.1, 0.2)
+    )
+    nothing = np.log(np.bincount(TRAIN[1]) / len(TRAIN[1]))
+    steps = [made - nothing for made in (one, two)]
+    centred = [step - step.mean(axis=1, keepdims=True) for step in steps]
+    assert centred[1] == pytest.approx(2.0 * centred[0], abs=1e-9)
 
 
 def test_the_same_seed_gives_the_same_bits(learner, fitted):
@@ -115,4 +128,7 @@ def test_without_the_system_s_library_the_way_out_is_named(monkeypatch):
 
 def test_histogram_trees_need_no_lightgbm(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightgbm", None)
-    assert boosting.histogram_trees(TRAIN, VALID, trees=150, seed=0)(FRESH[0]).shape == (1_500, 3)
+    assert boosting.histogram_trees(TRAIN, VALID, trees=150, rate=0.05, seed=0)(FRESH[0]).shape == (
+        1_500,
+        3,
+    )

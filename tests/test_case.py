@@ -124,7 +124,9 @@ def test_train_is_scaled_without_holding_all_of_its_file(mapped, case, monkeypat
 
 def test_the_linear_model_of_a_fold_is_fitted_on_its_train_and_predicts_its_test(case):
     columns = [(name, "volatility") for name in case.prepared.names]
-    expected = baselines.fit_baselines(case.scaled, columns, trees=40, seed=0, with_lightgbm=False)
+    expected = baselines.fit_baselines(
+        case.scaled, columns, trees=25, tree_rate=0.1, seed=0, with_lightgbm=False
+    )
     np.testing.assert_array_equal(case.linear, expected["logistic"])
     assert case.linear.shape == (len(case.test.labels), 3)
 

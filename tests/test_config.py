@@ -163,6 +163,7 @@ def test_a_missing_key_is_refused_by_name(defaults, key):
         ("mirror_share", [0.0, 0.5], [-0.1, 0.6]),
         ("conformal_error", [0.01, 0.49], [0.0, 0.5]),
         ("boosting_trees", [1, 150], [0, 1.5, True]),
+        ("boosting_rate", [0.01, 1.0], [0.0, 1.1]),
         ("with_lightgbm", [True, False], ["true", 1, 0]),
         ("shuffle_draws", [2], [1]),
         ("shift_draws", [2], [1]),

@@ -6,7 +6,9 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from v8lib.storage import read_json
 from v8ops.run import pages, render
+from v8ops.run.steps import NOTEBOOKS
 
 PIXEL = "iVBORw0KGgo="
 TEXT = """# A title
@@ -95,3 +97,14 @@ def test_the_index_takes_what_was_compared_without_title_and_code(make_page, tmp
     assert "found" in found[0]
     assert "Gates" in found[1]
     assert not any(word in "".join(found) for word in ("Title", "<details"))
+
+
+def test_code_of_the_notebooks_is_ready_after_warming_up():
+    render.highlighted.cache_clear()
+    render.warm_up()
+    known = render.highlighted.cache_info().misses
+    cells = read_json(NOTEBOOKS / "04_diagnose.ipynb")["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert len(sources) > 20
+    assert all("highlight" in render.highlighted(source) for source in sources)
+    assert render.highlighted.cache_info().misses == known

@@ -57,6 +57,7 @@ def fit_baselines(
     columns: Sequence[tuple[str, str]],
     *,
     trees: int,
+    tree_rate: float,
     seed: int,
     with_lightgbm: bool,
 ) -> dict[str, Array]:
@@ -71,6 +72,8 @@ def fit_baselines(
         The feature columns, in order.
     trees : int
         How many of each class "gradient_boosting" may have; LightGBM stops by itself.
+    tree_rate : float
+        The step of each of these, in (0, 1].
     seed : int
         Seed of the tree learners.
     with_lightgbm : bool
@@ -95,7 +98,7 @@ def fit_baselines(
         "logistic": _logistic,
         # Fitted right here: whoever hands train on to the learner holds it until that is done.
         "gradient_boosting": lambda s: calibrated(
-            histogram_trees(s.train, s.valid, trees=trees, seed=seed), s
+            histogram_trees(s.train, s.valid, trees=trees, rate=tree_rate, seed=seed), s
         ),
     }
     if with_lightgbm:

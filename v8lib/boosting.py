@@ -16,15 +16,14 @@ Array = NDArray[np.float64]
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 LogProbs = Callable[[NDArray[np.float32]], Array]
 
-TREE_RATE = 0.05  # histogram trees: the step of each
-TREE_PATIENCE = 25  # of them without a better valid log loss before it stops
+TREE_PATIENCE = 25  # histogram trees without a better valid log loss before it stops
 LEAVES, LEAF_ROWS = 15, 200
 LIGHTGBM_TREES, LIGHTGBM_RATE = 2_000, 0.02
 LIGHTGBM_PATIENCE = 50  # trees without a better valid log loss before it stops
 FLOOR = 1e-12
 
 
-def histogram_trees(train: Data, valid: Data, *, trees: int, seed: int) -> LogProbs:
+def histogram_trees(train: Data, valid: Data, *, trees: int, rate: float, seed: int) -> LogProbs:
     """Return what gives the log probabilities of scaled features, shape (n_rows, 3).
 
     Parameters
@@ -33,6 +32,8 @@ def histogram_trees(train: Data, valid: Data, *, trees: int, seed: int) -> LogPr
         Scaled features and labels of these splits.
     trees : int
         How many at most, of each class.
+    rate : float
+        The step of each, in (0, 1].
     seed : int
         Seed of the learner.
     """
@@ -41,7 +42,7 @@ def histogram_trees(train: Data, valid: Data, *, trees: int, seed: int) -> LogPr
     features = features.astype(np.float64)
     del train
     model = HistGradientBoostingClassifier(
-        learning_rate=TREE_RATE,
+        learning_rate=rate,
         max_leaf_nodes=LEAVES,
         min_samples_leaf=LEAF_ROWS,
         max_iter=trees,

@@ -76,6 +76,7 @@ class Parameters(BaseModel):
     min_confidence: Annotated[float, Field(gt=1 / 3, lt=1.0)]
     conformal_error: Annotated[float, Field(gt=0.0, lt=0.5)]
     boosting_trees: Count
+    boosting_rate: Annotated[float, Field(gt=0.0, le=1.0)]
     with_lightgbm: bool
     n_bins: Annotated[int, Field(ge=5, le=100)]
     bootstrap_reps: Annotated[int, Field(ge=100)]

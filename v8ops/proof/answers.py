@@ -43,8 +43,14 @@ def _hard_row(chosen: tuple[Parameters, Parameters]) -> dict[str, Any]:
     one, full = chosen
     case = build_case(open_bars(full), full)
     columns = [(feature.name, feature.family) for feature in case.prepared.table]
-    trees = full.boosting_trees
-    others = fit_baselines(case.scaled, columns, trees=trees, seed=full.seed, with_lightgbm=True)
+    others = fit_baselines(
+        case.scaled,
+        columns,
+        trees=full.boosting_trees,
+        tree_rate=full.boosting_rate,
+        seed=full.seed,
+        with_lightgbm=True,
+    )
     nothing = log_loss(others["climatology"], case.test.labels)
     skills = {n: 1.0 - log_loss(p, case.test.labels) / nothing for n, p in others.items()}
     return {"one net": known_answer_row(one), "ensemble": case_row(case, full), "others": skills}
