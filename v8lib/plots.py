@@ -63,12 +63,11 @@ def png_of(figure: Figure) -> bytes:
 def dress(axes: Axes, title: str, xlabel: str, ylabel: str = "", *, any_size: bool = False) -> None:
     """Give axes their title, on the left, and their labels.
 
-    Numbers of `any_size`, as prices are, may have a common factor, which stands above the axes:
-    the title then looks for a place over it. That lays out all ticks once more whenever anything
-    is measured or drawn, a fifth of a figure's time.
+    Numbers of `any_size`, as prices are, may have a common factor above the axes: the title then
+    looks for a place over it, which lays out all ticks again: a fifth of a figure's time.
     """
-    place = None if any_size else 1.0
-    axes.set_title(title, loc="left", y=place, fontsize=11, fontweight="bold")
+    y = None if any_size else 1.0
+    axes.set_title(title, loc="left", y=y, fontsize=11, fontweight="bold")
     axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
@@ -191,12 +190,10 @@ def plot_confusion(counts: pd.DataFrame) -> Axes:
     """Return the confusion matrix, each row as shares of what happened, with counts."""
     axes = new_axes(width=5.2, height=3.8)[0]
     shares = counts.div(counts.sum(axis=1).replace(0, 1), axis=0)
-    text = np.array(
-        [
-            [f"{s:.0%}\n{n:,}" for s, n in zip(srow, nrow, strict=True)]
-            for srow, nrow in zip(shares.to_numpy(), counts.to_numpy(), strict=True)
-        ]
-    )
+    text = [
+        [f"{share:.0%}\n{n:,}" for share, n in zip(*pair, strict=True)]
+        for pair in zip(shares.to_numpy(), counts.to_numpy(), strict=True)
+    ]
     sns.heatmap(
         shares, annot=text, fmt="", cmap="Blues", vmin=0, vmax=1, ax=axes, cbar=False, linewidths=1
     )
