@@ -2,7 +2,7 @@
 
 import itertools
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
@@ -75,3 +75,14 @@ def test_a_pin_lies_in_its_range(name):
 )
 def test_the_installed_version_is_the_pinned_one(name):
     assert version(name).split("+")[0] == pins()[name].removeprefix("==")
+
+
+def test_what_is_installed_runs_on_the_oldest_python_that_is_named():
+    """Debian 12 has 3.11.2, and a pin that needs 3.11.5 cannot be installed there."""
+    named = SpecifierSet(project()["requires-python"])
+    oldest = next(bound.version for bound in named if bound.operator == ">=")
+    needs = {canonicalize_name(d.name): d.metadata["Requires-Python"] for d in distributions()}
+    pinned = {name: needs[name] for name in pins() if needs.get(name)}
+    assert len(pinned) > 100
+    wrong = [n for n, need in pinned.items() if not SpecifierSet(need).contains(f"{oldest}.0")]
+    assert wrong == []
