@@ -58,7 +58,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def make_request(options: argparse.Namespace):
     """Return what is asked for: the options given, over those of the run that is resumed."""
-    from v8ops.run.plan import Request, earlier_request, unique_symbols
+    from v8ops.run.request import Request, earlier_request, unique_symbols
 
     base = Request(("BTC", "ETH", "SOL"))
     interval = [f"bar_interval={options.interval}"] if options.interval else []
@@ -79,15 +79,24 @@ def make_request(options: argparse.Namespace):
 
 def run(options: argparse.Namespace) -> int:
     """Carry a run out and return its exit status."""
-    from v8ops.run import plan as planning
-    from v8ops.run.supervise import warm_parent
+    from v8ops.run.warm import WarmParent, decide_engine
 
-    request = make_request(options)
-    jobs = request.jobs or planning.default_jobs(len(request.symbols))
-    plan = planning.make_plan(
-        request, run_id=options.resume or options.run_id, jobs=jobs, engine=options.engine
-    )
-    with warm_parent(plan, jobs) as env:  # it imports while the bars are looked at
+    engine = decide_engine(options.engine)
+    with WarmParent(engine) as parent:  # it imports while the run is planned and bars looked at
+        from v8ops.run import plan as planning
+        from v8ops.run.workers import warm_parent_of_workers
+
+        request = make_request(options)
+        jobs = request.jobs or planning.default_jobs(len(request.symbols))
+        plan = planning.make_plan(
+            request, run_id=options.resume or options.run_id, jobs=jobs, engine=engine
+        )
+        env = parent.begin(
+            plan.run_dir,
+            clients=min(jobs, len(plan.parameters)),
+            threads=max(parameters.threads for parameters in plan.parameters.values()),
+        )
+        warm_parent_of_workers()
         plan = replace(plan, sha256=planning.preflight(plan))
         sys.stdout.write(f"{plan.source_words}\n")
         sys.stdout.write(f"Run {plan.run_id}: {', '.join(request.symbols)}, {request.profile}\n")

@@ -134,8 +134,7 @@ def fresh(
     RunError
         If it failed; the message is its last line.
     """
-    from v8ops.run.limits import numeric_limits
-    from v8ops.run.plan import clean_env
+    from v8ops.run.limits import clean_env, numeric_limits
 
     command = [sys.executable, "-m", "benchmarks.fresh", work, *map(str, arguments)]
     began = time.perf_counter()

@@ -14,8 +14,7 @@ from queue import Empty
 import pytest
 
 from v8ops.run import fork, zygote
-from v8ops.run.limits import numeric_limits
-from v8ops.run.plan import clean_env
+from v8ops.run.limits import clean_env, numeric_limits
 from v8ops.run.steps import PROJECT, SOCKET_VARIABLE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
@@ -49,9 +48,11 @@ def warm(tmp_path, monkeypatch):
     with tempfile.TemporaryDirectory(prefix="v8-") as folder:  # sockets want a short path
         path = f"{folder}/zygote"
         monkeypatch.setenv(SOCKET_VARIABLE, path)
-        command = [sys.executable, "-m", "v8ops.run.zygote", path, "1"]
+        command = [sys.executable, "-m", "v8ops.run.zygote", path]
         env = clean_env(**numeric_limits(1))
         process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=PROJECT, env=env)
+        process.stdin.write(b'{"clients": 1, "env": {}}\n')
+        process.stdin.flush()
         yield process, Path(folder)
         process.stdin.close()
         assert process.wait(timeout=60) == 0

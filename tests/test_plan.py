@@ -4,7 +4,7 @@ import pytest
 
 from v8lib.config import merge_parameters
 from v8lib.errors import ParameterError, RunError
-from v8ops.run import plan
+from v8ops.run import plan, request
 
 
 def test_files_are_looked_for_by_symbol_then_market_name_then_as_csv(tmp_path):
@@ -48,17 +48,17 @@ def test_a_missing_file_is_named_where_files_are_needed(tmp_path, asked, there):
 
 def test_the_pair_name_may_be_a_pattern(tmp_path):
     (tmp_path / "BTC-USDT-PERP.csv").write_text("x")
-    request = plan.Request(
+    asked = request.Request(
         ("BTC",), data=str(tmp_path), settings=("market_name={symbol}-USDT-PERP",)
     )
-    made = plan.make_plan(request, run_id="r", jobs=1, engine="auto")
+    made = plan.make_plan(asked, run_id="r", jobs=1, engine="fork")
     assert made.source == "files"
     assert made.data_paths["BTC"].endswith("BTC-USDT-PERP.csv")
 
 
 def test_the_cores_are_divided_among_the_jobs():
     for jobs in (1, 2, 64):
-        made = plan.make_plan(plan.Request(("BTC", "ETH")), run_id="r", jobs=jobs, engine="auto")
+        made = plan.make_plan(request.Request(("BTC", "ETH")), run_id="r", jobs=jobs, engine="fork")
         assert made.parameters["BTC"].threads == max(1, plan.cores() // jobs)
 
 
@@ -74,15 +74,15 @@ def test_no_core_waits_for_the_last_symbols(monkeypatch, n_cores, n_symbols, exp
 @pytest.mark.parametrize("run_id", ["../up", ".hidden", "a b", ""])
 def test_a_run_id_stays_inside_its_folder(run_id):
     with pytest.raises(ParameterError, match="--run-id"):
-        plan.make_plan(plan.Request(("BTC",)), run_id=run_id or "/", jobs=1, engine="auto")
+        plan.make_plan(request.Request(("BTC",)), run_id=run_id or "/", jobs=1, engine="fork")
 
 
 def test_what_was_asked_for_is_remembered(tmp_path):
-    request = plan.Request(("BTC",), settings=("epochs=2",), out=str(tmp_path), jobs=3)
-    made = plan.make_plan(request, run_id="r", jobs=3, engine="papermill")
+    asked = request.Request(("BTC",), settings=("epochs=2",), out=str(tmp_path), jobs=3)
+    made = plan.make_plan(asked, run_id="r", jobs=3, engine="papermill")
     plan.open_run(made, resumed=False)
     plan.note_request(made)
-    assert plan.earlier_request(str(tmp_path), "r") == request
+    assert request.earlier_request(str(tmp_path), "r") == asked
     with pytest.raises(RunError, match="--resume r goes on with it"):
         plan.open_run(made, resumed=False)
 

@@ -88,7 +88,7 @@ def execute(
 
     The executed notebook appears under `output` only if every cell ran. Otherwise what there
     is stays beside it as `<name>.failed.ipynb`. The kernel is forked where a parent for that
-    is running (see `supervise.warm_parent`), else started the ordinary way.
+    is running (see `warm.WarmParent`), else started the ordinary way.
 
     Raises
     ------

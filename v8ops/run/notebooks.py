@@ -18,7 +18,7 @@ from typing import Any
 import v8lib  # noqa: F401 - first: it keeps a slow import out of everything below
 from v8lib.storage import read_json, write_bytes
 from v8ops.run.execute import execute
-from v8ops.run.plan import clean_env
+from v8ops.run.limits import clean_env
 from v8ops.run.steps import COMPARE, NOTEBOOKS, PROJECT, SYMBOL_STEPS
 
 START = "00_start_here"

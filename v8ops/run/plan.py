@@ -5,33 +5,21 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from v8lib.bar_interval import parse_interval
 from v8lib.config import Parameters, check_keys, merge_parameters, parse_setting
-from v8lib.errors import ParameterError, RunError, V8Error
-from v8lib.storage import read_json, write_json
+from v8lib.errors import ParameterError, RunError
+from v8lib.storage import write_json
+from v8ops.run.limits import clean_env
+from v8ops.run.request import RUN_FILE, Request
 from v8ops.run.steps import PARAMS, PROJECT
 
-RUN_FILE = "run.json"
 FORMATS = ("parquet", "feather", "csv", "csv.gz", "zip")  # of bar files, in order of preference
 RUN_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for on the command line."""
-
-    symbols: tuple[str, ...]
-    profile: str = "default"
-    data: str | None = None
-    source: str = "auto"
-    settings: tuple[str, ...] = ()
-    out: str | None = None
-    jobs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +49,8 @@ def make_plan(request: Request, *, run_id: str | None, jobs: int, engine: str) -
         Name of the run; made from the time if absent.
     jobs : int
         Symbols at the same time; the cores are divided among them.
-    engine : {"auto", "papermill", "fork"}
-        How kernels are started.
+    engine : {"papermill", "fork"}
+        How kernels are started, from `warm.decide_engine`.
 
     Raises
     ------
@@ -91,7 +79,7 @@ def make_plan(request: Request, *, run_id: str | None, jobs: int, engine: str) -
         run_id,
         out / run_id,
         out / "models" if request.out else PROJECT / "models",
-        decide_engine(engine),
+        engine,
         source,
         source_words(source, folder, request),
         {s: with_source(p, source) for s, p in merged.items()},
@@ -105,28 +93,6 @@ def with_source(parameters: Parameters, source: str) -> Parameters:
     if source == "simulated" and parameters.bar_interval:
         changed["market_interval_s"] = parse_interval(parameters.bar_interval)
     return parameters.model_copy(update=changed)
-
-
-def decide_engine(asked: str) -> str:
-    """Return "fork" or "papermill".
-
-    Forking is safe on Linux without CUDA: elsewhere a fork after the system's own libraries
-    have started threads may hang, and a CUDA context does not survive one.
-
-    Raises
-    ------
-    RunError
-        If fork is asked for where it cannot work.
-    """
-    can_fork = sys.platform == "linux" and hasattr(os, "pidfd_open")
-    if asked == "fork" and not can_fork:
-        raise RunError("--engine fork works on Linux only: use papermill")
-    has_cuda = Path("/dev/nvidiactl").exists()
-    return (
-        "fork"
-        if asked == "fork" or (asked == "auto" and can_fork and not has_cuda)
-        else "papermill"
-    )
 
 
 def cores() -> int:
@@ -230,14 +196,6 @@ def preflight(plan: Plan) -> dict[str, str]:
     return json.loads(done.stdout)
 
 
-def clean_env(**extra: str) -> dict[str, str]:
-    """Return the environment for child processes: no user start-up file changes a result."""
-    env = {k: v for k, v in os.environ.items() if k not in ("MPLBACKEND", "PYTHONSTARTUP")}
-    path = os.pathsep.join([str(PROJECT), *filter(None, [env.get("PYTHONPATH")])])
-    fixed = {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "JUPYTER_PLATFORM_DIRS": "1"}
-    return env | fixed | extra
-
-
 def open_run(plan: Plan, *, resumed: bool) -> None:
     """Create the run's folder.
 
@@ -258,40 +216,6 @@ def open_run(plan: Plan, *, resumed: bool) -> None:
 def note_request(plan: Plan) -> None:
     """Note in the run's folder what was asked for; the caller holds its lock."""
     write_json(plan.run_dir / RUN_FILE, asdict(plan.request))
-
-
-def earlier_request(out: str | None, run_id: str) -> Request:
-    """Return what an earlier run was asked for.
-
-    Raises
-    ------
-    RunError
-        If there is no such run.
-    """
-    folder = (Path(out).resolve() if out else PROJECT / "reports") / run_id
-    if not (folder / RUN_FILE).is_file():
-        raise RunError(f"--resume {run_id}: no run in {folder}")
-    try:
-        stored = read_json(folder / RUN_FILE)
-        return Request(
-            **stored | {"symbols": tuple(stored["symbols"]), "settings": tuple(stored["settings"])}
-        )
-    except (V8Error, TypeError, KeyError):
-        raise RunError(f"--resume {run_id}: {folder / RUN_FILE} cannot be read") from None
-
-
-def unique_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Return the symbols in order.
-
-    Raises
-    ------
-    ParameterError
-        If one is named twice.
-    """
-    for symbol in symbols:
-        if symbols.count(symbol) > 1:
-            raise ParameterError(f"--symbols: {symbol} is named twice")
-    return tuple(symbols)
 
 
 def point_latest(plan: Plan) -> None:

@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from v8lib.config import Parameters
 from v8lib.provenance import library_sha256
 from v8lib.storage import read_json, write_json
+
+if TYPE_CHECKING:  # pydantic takes a tenth of a second, and the first thing a run does needs none
+    from v8lib.config import Parameters
 
 PROJECT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = PROJECT / "notebooks"
@@ -54,7 +56,7 @@ def declared_parameters(notebook: Path) -> list[str]:
 
 
 def symbol_steps(
-    parameters: Parameters, *, data_path: str, run_dir: Path, models_dir: Path
+    parameters: "Parameters", *, data_path: str, run_dir: Path, models_dir: Path
 ) -> list[Step]:
     """Return the steps of one symbol; each notebook gets the parameters it declares."""
     known = parameters.model_dump() | {

@@ -2,62 +2,19 @@
 
 import contextlib
 import queue
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from v8lib.errors import RunError, StoreError, V8Error
+from v8lib.errors import RunError, StoreError
 from v8lib.storage import read_json, write_json
 from v8ops.run.limits import numeric_limits
-from v8ops.run.plan import Plan, clean_env
+from v8ops.run.plan import Plan
 from v8ops.run.progress import Display
-from v8ops.run.steps import COMPARE, PROJECT, SOCKET_VARIABLE, Manifest, symbol_steps
-from v8ops.run.workers import Worker, warm_parent_of_workers
+from v8ops.run.steps import COMPARE, Manifest, symbol_steps
+from v8ops.run.workers import Worker
 
 POLL_S = 0.5
-
-
-@contextlib.contextmanager
-def warm_parent(plan: Plan, jobs: int) -> Iterator[dict[str, str]]:
-    """Keep the parent of forked kernels running, if the plan's engine is fork.
-
-    Yields what a worker's environment needs to find it: nothing for papermill. It starts
-    importing at once, as the parent of workers does, and is waited for by whoever needs it
-    first. What it says goes to the run's folder in the end, if there is one: bad input must
-    leave nothing.
-    """
-    warm_parent_of_workers()
-    if plan.engine != "fork":
-        yield {}
-        return
-    at_first = min(jobs, len(plan.parameters))
-    threads = max(parameters.threads for parameters in plan.parameters.values())
-    with tempfile.TemporaryDirectory(prefix="v8-") as folder:
-        path, log = f"{folder}/zygote", Path(folder) / "log"  # sockets want a short path
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "v8ops.run.zygote", path, str(at_first)],
-                stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=out,
-                cwd=PROJECT,
-                env=clean_env(**numeric_limits(threads)),
-                start_new_session=True,
-            )
-        try:
-            yield {SOCKET_VARIABLE: path}
-        except V8Error:  # nothing runs: do not wait until it has imported everything
-            process.kill()
-            raise
-        finally:
-            process.stdin.close()
-            process.wait()
-            if plan.run_dir.is_dir():
-                shutil.copyfile(log, plan.run_dir / ".zygote.log")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Imported by the parent of workers before it forks: what every worker needs, and needs warm.
 
 Its workers differ in their environment, which they are given after the fork; what libraries
-read from it as they are imported is set here, as `plan.clean_env` sets it.
+read from it as they are imported is set here, as `limits.clean_env` sets it.
 """
 
 import gc

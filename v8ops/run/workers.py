@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from multiprocessing import forkserver
 from pathlib import Path
 
-from v8ops.run.plan import clean_env
+from v8ops.run.limits import clean_env
 from v8ops.run.steps import PROJECT
 
 STOP_S = 10.0
@@ -37,7 +37,7 @@ class Worker:
     log : path
         File for what the worker says outside its events.
     env : mapping
-        What its environment has beyond `plan.clean_env`.
+        What its environment has beyond `limits.clean_env`.
     """
 
     def __init__(self, name: str, job_file: Path, log: Path, env: Mapping[str, str]) -> None:

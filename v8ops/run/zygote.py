@@ -1,12 +1,13 @@
 """The parent of forked kernels: imports what every notebook needs once, then forks on request.
 
-Started by `supervise.warm_parent` as ``python -m v8ops.run.zygote SOCKET CLIENTS``. Most of a
-short notebook's time is imports; a fork has them already and is a process of its own all the
-same.
+Started by `warm.WarmParent` as ``python -m v8ops.run.zygote SOCKET``. Most of a short notebook's
+time is imports; a fork has them already and is a process of its own all the same.
 One thread, no torch operation and no CUDA call before the fork: both would make it unsafe.
 
-Half of the imports are for later notebooks than the first. They are done when CLIENTS have
-their first kernel, or one asks for its second: that one waits, or it would import them itself.
+It is started before the run is planned, and imports what reads no limit on threads until one
+JSON line on stdin tells {"clients", "env"}. Half of the imports are for later notebooks than
+the first. They are done when so many clients have their first kernel, or one asks for its
+second: that one waits, or it would import them itself.
 
 A client sends one JSON line {"argv", "cwd", "env"} and gets {"pid"}. When a client goes away,
 its kernels are killed; when stdin closes, everything is.
@@ -24,23 +25,28 @@ import sys
 
 import v8lib  # noqa: F401 - first: it keeps a slow import out of everything below
 
-AT_ONCE = (  # what a kernel imports as it starts, and what notebook 01 does
+FIRST = (  # what a kernel imports as it starts; none of it looks at a limit on threads
     "IPython.core.completerlib",
+    "IPython.core.debugger",
     "IPython.core.logger",
     "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
     "ipykernel.debugger",
     "ipykernel.kernelapp",
+    "psutil",
+    "pydantic",
+    "tornado.platform.asyncio",
+    "yaml",
+)
+AT_ONCE = (  # what notebook 01 imports
     "matplotlib.figure",
     "pandas",
-    "psutil",
     "pyarrow",
-    "pydantic",
     "scipy.optimize",
     "scipy.stats",
     "scrapbook",
     "seaborn",
     "sklearn.preprocessing",
-    "tornado.platform.asyncio",
     "v8lib.features",
     "v8lib.plots",
     "v8lib.report",
@@ -49,7 +55,6 @@ AT_ONCE = (  # what a kernel imports as it starts, and what notebook 01 does
     "v8lib.scraps",
     "v8lib.sources",
     "v8lib.store",
-    "yaml",
 )
 LATER = (
     "torch",
@@ -214,18 +219,25 @@ class Server:
 
 
 def main(arguments: list[str]) -> int:
-    """Import what is needed at once, then serve and import the rest."""
+    """Import what is needed at once, then serve and import the rest; 0 if there is no run."""
     # No one can attach a debugger to these kernels, and loading one takes as long as the rest of
     # a kernel's start. ipykernel goes without where it is not installed.
     sys.modules.setdefault("debugpy", None)
     # What imports make stays. A collector that walks through it again and again makes them a
     # third longer, and in a fork would copy all of its pages: `become_kernel` lets it work.
     gc.disable()
+    for name in FIRST:
+        importlib.import_module(name)
+    line = os.read(STDIN, REQUEST_BYTES)
+    if not line:  # nothing was begun
+        return 0
+    told = json.loads(line)
+    os.environ.update(told["env"])
     for name in AT_ONCE:
         importlib.import_module(name)
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels leave no zombies
-    server = Server(arguments[0], int(arguments[1]))
+    server = Server(arguments[0], told["clients"])
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     server.serve()
