@@ -128,7 +128,5 @@ def test_without_the_system_s_library_the_way_out_is_named(monkeypatch):
 
 def test_histogram_trees_need_no_lightgbm(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightgbm", None)
-    assert boosting.histogram_trees(TRAIN, VALID, trees=150, rate=0.05, seed=0)(FRESH[0]).shape == (
-        1_500,
-        3,
-    )
+    fitted = boosting.histogram_trees(TRAIN, VALID, trees=150, rate=0.05, seed=0)
+    assert fitted(FRESH[0]).shape == (1_500, 3)

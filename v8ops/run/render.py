@@ -158,4 +158,4 @@ def with_scopes(html: str) -> str:
 def contents(headings: Sequence[str]) -> str:
     """Return the list of links to a page's headings."""
     items = (f'<li><a href="#s{n}">{escape(text)}</a></li>' for n, text in enumerate(headings, 1))
-    return EMPTY_CONTENTS.replace("><", f">{''.join(items)}<")
+    return f'<ol id="contents">{"".join(items)}</ol>'

@@ -55,7 +55,8 @@ class WarmParent:
 
     def __enter__(self) -> "WarmParent":
         if self.forks:
-            self.folder = Path(tempfile.mkdtemp(prefix="v8-"))  # sockets want a short path
+            self.temporary = tempfile.TemporaryDirectory(prefix="v8-")
+            self.folder = Path(self.temporary.name)  # sockets want a short path
             with (self.folder / "log").open("wb") as out:
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", "v8ops.run.zygote", str(self.folder / "zygote")],
@@ -104,13 +105,13 @@ class WarmParent:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if not self.forks:
             return
-        if kind is not None and issubclass(kind, V8Error):
-            self.process.kill()  # nothing runs: do not wait until it has imported everything
-        try:
-            self.process.stdin.close()
-        except BrokenPipeError:
-            pass  # it has gone already, and what it was told last with it
-        self.process.wait()
-        if self.run_dir is not None and self.run_dir.is_dir():
-            shutil.copyfile(self.folder / "log", self.run_dir / ".zygote.log")
-        shutil.rmtree(self.folder)
+        with self.temporary:
+            if kind is not None and issubclass(kind, V8Error):
+                self.process.kill()  # nothing runs: do not wait until it has imported everything
+            try:
+                self.process.stdin.close()
+            except BrokenPipeError:
+                pass  # it has gone already, and what it was told last with it
+            self.process.wait()
+            if self.run_dir is not None and self.run_dir.is_dir():
+                shutil.copyfile(self.folder / "log", self.run_dir / ".zygote.log")

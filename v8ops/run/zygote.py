@@ -228,7 +228,7 @@ def main(arguments: list[str]) -> int:
     gc.disable()
     for name in FIRST:
         importlib.import_module(name)
-    line = os.read(STDIN, REQUEST_BYTES)
+    line = os.read(STDIN, REQUEST_BYTES)  # shorter than a pipe takes at once, so it comes whole
     if not line:  # nothing was begun
         return 0
     told = json.loads(line)
