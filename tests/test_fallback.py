@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import small_case
 
-from v8lib import bundle, fallback, features, gates, metrics, probes
+from v8lib import baselines, bundle, fallback, features, gates, metrics, probes
 from v8lib.decision import fit_offsets
 from v8lib.inversion import softmax
 from v8lib.linear import LinearRuntime
@@ -40,6 +40,21 @@ def judged(linear, of_net):
 def test_the_fallback_says_what_the_logistic_baseline_of_the_report_says(case, linear):
     # scikit-learn multiplies in float32, the runtime in float64.
     np.testing.assert_allclose(linear.prediction.probs, case.linear, rtol=0.0, atol=1e-6)
+
+
+def test_report_and_fallback_share_one_fit_of_each_fold(case, monkeypatch):
+    fits, fit = [], baselines._fitted_logistic
+
+    def counted(features, labels):
+        fits.append(features.shape[1])
+        return fit(features, labels)
+
+    monkeypatch.setattr(baselines, "_fitted_logistic", counted)
+    again = replace(case)  # a case keeps what was fitted
+    baselines.fit_linear(again.scaled)
+    fallback.fallback_case(again, rule=RULE)
+    assert again.linear.shape == (len(again.test.labels), 3)
+    assert fits == [len(again.prepared.names)] * len(again.models)
 
 
 def test_each_fold_has_a_model_with_the_nets_scaler_and_its_own_decision(case, linear):

@@ -6,6 +6,7 @@ Every baseline is fitted on train and gets the same temperature scaling on calib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,19 @@ SIGNED = ("volume_signed_16",)  # of these families, and yet about direction
 LOGISTIC_C = 0.03  # inverse strength of the L2 penalty on standardised features
 
 
+class LogisticOnce:
+    """Splits that keep the logistic regression of all their columns: several ask for it."""
+
+    train: Data
+
+    @cached_property
+    def logistic(self) -> LogisticRegression:
+        """Fitted on train when it is first asked for."""
+        return _fitted_logistic(*self.train)
+
+
 @dataclass(frozen=True)
-class Splits:
+class Splits(LogisticOnce):
     """Scaled features and labels of the splits a baseline needs, and the rows it predicts."""
 
     train: Data
@@ -94,7 +106,7 @@ def fit_baselines(
         )
     fits: dict[str, Fit] = {
         "climatology": lambda s: np.tile(climatology(s.train_labels), (len(s.test_features), 1)),
-        "volatility_only": lambda s: _logistic(s, is_volatility),
+        "volatility_only": lambda s: _volatility_only(s, is_volatility),
         "logistic": _logistic,
         # Fitted right here: whoever hands train on to the learner holds it until that is done.
         "gradient_boosting": lambda s: calibrated(
@@ -111,15 +123,14 @@ def fit_linear(folds: Sequence[Splits]) -> Array:
     return np.concatenate([_logistic(s) for s in folds])
 
 
-def _logistic(splits: Splits, columns: NDArray[np.bool_] | slice = slice(None)) -> Array:
+def _logistic(splits: Splits) -> Array:
+    return calibrated(_log_probs(splits.logistic), splits)
+
+
+def _volatility_only(splits: Splits, columns: NDArray[np.bool_]) -> Array:
     features, labels = splits.train
     log_probs = linear_log_probs(features[:, columns], labels)
-    return at_temperature(
-        log_probs(splits.calib[0][:, columns]),
-        splits.calib[1],
-        log_probs(splits.test_features[:, columns]),
-        climatology(labels),
-    )
+    return calibrated(lambda rows: log_probs(rows[:, columns]), splits)
 
 
 def linear_log_probs(features: NDArray[np.float32], labels: NDArray[np.integer]) -> LogProbs:
@@ -130,22 +141,11 @@ def linear_log_probs(features: NDArray[np.float32], labels: NDArray[np.integer])
     features, labels
         Scaled features (n_rows, n_features) and labels (n_rows,) of train, with every class.
     """
-    model = _fitted_logistic(features, labels)
+    return _log_probs(_fitted_logistic(features, labels))
+
+
+def _log_probs(model: LogisticRegression) -> LogProbs:
     return lambda rows: np.log(np.maximum(model.predict_proba(rows), FLOOR))
-
-
-def linear_coefficients(
-    features: NDArray[np.float32], labels: NDArray[np.integer]
-) -> tuple[Array, Array]:
-    """Return coefficients (3, n_features) and intercepts (3,) of the same regression.
-
-    Parameters
-    ----------
-    features, labels
-        As in `linear_log_probs`.
-    """
-    model = _fitted_logistic(features, labels)
-    return model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
 
 
 def _fitted_logistic(

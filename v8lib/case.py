@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v8lib.bars import bar_seconds
-from v8lib.baselines import Data, climatology, fit_linear
+from v8lib.baselines import Data, LogisticOnce, climatology, fit_linear
 from v8lib.ensemble import joined_rows
 from v8lib.labels import Label
 from v8lib.preparation import Prepared
@@ -33,7 +33,7 @@ class Model(Protocol):
         """Return the prediction of unscaled features, (n_rows, n_features)."""
 
 
-class ScaledSplits:
+class ScaledSplits(LogisticOnce):
     """The splits of a fold, scaled, as `baselines.Splits` has them.
 
     Train, by far the largest, is made anew whenever it is asked for: what needs most memory can

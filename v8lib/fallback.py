@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from v8lib import gates, pipeline_gates
-from v8lib.baselines import climatology, linear_coefficients
+from v8lib.baselines import climatology
 from v8lib.bundle import write_bundle
 from v8lib.calibration import fit_temperature
 from v8lib.case import Case, ScaledSplits
@@ -63,8 +63,9 @@ def fallback_case(case: Case, *, rule: DecisionRule) -> Case | None:
 
 
 def _fitted(splits: ScaledSplits, model: Any, rule: DecisionRule) -> LinearRuntime:
-    features, labels = splits.train
-    coefficients, intercepts = linear_coefficients(features, labels)
+    fitted, labels = splits.logistic, splits.train_labels
+    coefficients = fitted.coef_.astype(np.float64)
+    intercepts = fitted.intercept_.astype(np.float64)
     scaled, happened = splits.calib
     scores = scaled.astype(np.float64) @ coefficients.T + intercepts
     try:

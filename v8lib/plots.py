@@ -50,7 +50,7 @@ def png_of(figure: Figure) -> bytes:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     # No software version and no time in the file: the same figure gives the same bytes.
-    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     octree = Image.Quantize.FASTOCTREE  # a fifth of the time of the median cut
     image = drawn.quantize(COLOURS_KEPT, method=octree)
     colours, margin = image.getpalette(), 3 * image.getpixel((0, 0))
