@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import rc_context, rcParams
 from matplotlib.text import Text
 
 from v8lib import plots
@@ -38,3 +39,17 @@ def test_the_title_stands_right_above_the_axes(title_and_others):
         title, others = title_and_others(axes)
         assert 0 <= title.y0 - axes.bbox.y1 <= 0.5 * title.height
         assert not any(text.overlaps(title) for text in others)
+
+
+@pytest.mark.parametrize("hinting", ["default", "force_autohint"])
+def test_a_figure_is_the_same_whatever_hinting_its_reader_has_set(hinting):
+    def drawn():
+        axes = plots.new_axes()[0]
+        axes.plot([0.0, 1.0])
+        plots.dress(axes, "Where it went", "time", "price")
+        return plots.png_of(axes.figure)
+
+    expected = drawn()
+    with rc_context({"text.hinting": hinting}):
+        assert drawn() == expected
+        assert rcParams["text.hinting"] == hinting

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import display
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -48,11 +49,11 @@ def png_of(figure: Figure) -> bytes:
     packed = io.BytesIO()  # not savefig, which draws a figure that has a layout twice
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with rc_context({"text.hinting": "none"}):  # letters stand evenly, and it is quicker
+        canvas.draw()
     # No software version and no time in the file: the same figure gives the same bytes.
     drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    octree = Image.Quantize.FASTOCTREE  # a fifth of the time of the median cut
-    image = drawn.quantize(COLOURS_KEPT, method=octree)
+    image = drawn.quantize(COLOURS_KEPT, method=Image.Quantize.FASTOCTREE)  # five times as quick
     colours, margin = image.getpalette(), 3 * image.getpixel((0, 0))
     colours[margin : margin + 3] = drawn.getpixel((0, 0))  # or white becomes nearly white
     image.putpalette(colours)
@@ -66,8 +67,7 @@ def dress(axes: Axes, title: str, xlabel: str, ylabel: str = "", *, any_size: bo
     Numbers of `any_size`, as prices are, may have a common factor above the axes: the title then
     looks for a place over it, which lays out all ticks again: a fifth of a figure's time.
     """
-    y = None if any_size else 1.0
-    axes.set_title(title, loc="left", y=y, fontsize=11, fontweight="bold")
+    axes.set_title(title, loc="left", y=None if any_size else 1.0, fontsize=11, weight="bold")
     axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
