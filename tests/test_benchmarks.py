@@ -75,7 +75,7 @@ class TestRatiosThatMustHold:
             Mirror(np.ones(N_FEATURES, np.float32), np.zeros(N_FEATURES, np.float32)),
             np.log(3.0),
         )
-        settings = replace(training_settings(smoke_parameters()), epochs=1)
+        settings = training_settings(smoke_parameters(epochs=1, precision="fp32"))  # as the peer
         few = replace(data, train=(rows[:512], data.train[1][:512]), targets=data.targets[:512])
         for loop in (ours.train, loops.plain_loop):  # what is imported late has been
             loop(few, settings)
@@ -89,13 +89,13 @@ class TestRatiosThatMustHold:
 
     def test_features_of_eight_times_the_bars_cost_about_eight_times_as_much(self, table):
         few, many = (self.simulated(n) for n in (16_000, 128_000))
-        cost = cpu_seconds(
+        cost = cpu_seconds(  # as many bars each: the shorter of two works is luckier at its best
             {
-                "few": lambda: make_features(few, table),
+                "few": lambda: [make_features(few, table) for _ in range(8)],
                 "many": lambda: make_features(many, table),
             }
         )
-        assert cost["many"] / cost["few"] <= 8.0 * MOST_PER_BAR_GROWTH, cost
+        assert cost["many"] / cost["few"] <= MOST_PER_BAR_GROWTH, cost
 
     def test_the_last_bar_costs_a_fraction_of_the_batch(self, table):
         latest = LatestFeatures(table, 60)
