@@ -5,6 +5,7 @@ from matplotlib import rc_context, rcParams
 from matplotlib.text import Text
 
 from v8lib import plots
+from v8lib.figure_png import png_of
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_figure_is_the_same_whatever_hinting_its_reader_has_set():
         axes = plots.new_axes()[0]
         axes.plot([0.0, 1.0])
         plots.dress(axes, "Where it went", "time", "price")
-        return plots.png_of(axes.figure)
+        return png_of(axes.figure)
 
     expected = drawn()
     with rc_context({"text.hinting": "force_autohint"}):

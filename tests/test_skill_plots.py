@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from v8lib import plots
+from v8lib.figure_png import png_of
 from v8lib.skill_plots import plot_regimes, plot_sources, plot_weekly
 
 NAN = float("nan")
@@ -120,7 +121,7 @@ def test_tables_are_left_as_they_were(regime_lines, source_lines):
 def test_a_figure_keeps_its_white_and_its_bytes():
     axes = plots.new_axes()[0]
     axes.fill_between([0, 1], [1, 2], color="#FDFDFF")  # near enough to be taken together
-    first, second = plots.png_of(axes.figure), plots.png_of(axes.figure)
+    first, second = png_of(axes.figure), png_of(axes.figure)
     image = Image.open(io.BytesIO(first))
     assert image.mode == "P"
     assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)

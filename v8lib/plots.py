@@ -1,24 +1,22 @@
 """Figures: every function takes tables or arrays, computes nothing, and returns Axes."""
 
 import base64
-import io
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import display
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
+
+from v8lib.figure_layout import TITLE_PAD, TITLE_SIZE, SideBySide
+from v8lib.figure_png import png_of
 
 # Okabe and Ito's colours for colour-blind readers.
 COLOURS = {"DOWN": "#D55E00", "HOLD": "#7F7F7F", "UP": "#0072B2"}
 MODEL, OTHER, GOOD, BAND = "#0072B2", "#E69F00", "#009E73", "#9EC9E2"
-DPI, COLOURS_KEPT = 144, 128
 STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -34,7 +32,7 @@ STYLE = {
 def new_axes(n: int = 1, *, width: float = 7.6, height: float = 3.3) -> NDArray[np.object_]:
     """Return `n` empty axes side by side on one figure, shape (n,); sizes in inches."""
     with sns.axes_style("whitegrid", STYLE), sns.plotting_context("notebook", rc=STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout=SideBySide())
         return np.atleast_1d(figure.subplots(1, n))
 
 
@@ -44,30 +42,20 @@ def show(axes: Axes, *, alt: str) -> None:
     display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
 
 
-def png_of(figure: Figure) -> bytes:
-    """Return a figure as PNG with a palette: a third of the size, and no difference to see."""
-    packed = io.BytesIO()  # not savefig, which draws a figure that has a layout twice
-    figure.set_dpi(DPI)
-    canvas = FigureCanvasAgg(figure)
-    with rc_context({"text.hinting": "none"}):  # letters stand evenly, and it is quicker
-        canvas.draw()
-    # No software version and no time in the file: the same figure gives the same bytes.
-    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    image = drawn.quantize(COLOURS_KEPT, method=Image.Quantize.FASTOCTREE)  # five times as quick
-    colours, margin = image.getpalette(), 3 * image.getpixel((0, 0))
-    colours[margin : margin + 3] = drawn.getpixel((0, 0))  # or white becomes nearly white
-    image.putpalette(colours)
-    image.save(packed, format="png")
-    return packed.getvalue()
-
-
 def dress(axes: Axes, title: str, xlabel: str, ylabel: str = "", *, any_size: bool = False) -> None:
     """Give axes their title, on the left, and their labels.
 
     Numbers of `any_size`, as prices are, may have a common factor above the axes: the title then
     looks for a place over it, which lays out all ticks again: a fifth of a figure's time.
     """
-    axes.set_title(title, loc="left", y=None if any_size else 1.0, fontsize=11, weight="bold")
+    axes.set_title(
+        title,
+        loc="left",
+        y=None if any_size else 1.0,
+        pad=TITLE_PAD,
+        fontsize=TITLE_SIZE,
+        weight="bold",
+    )
     axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
@@ -230,7 +218,8 @@ def plot_temperature(losses: pd.DataFrame, temperature: float | None) -> Axes:
     if temperature is not None:
         axes.axvline(temperature, color=GOOD, ls="--", label="fitted")
         axes.legend()
-    axes.set_xscale("log")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     dress(axes, "One number, one minimum", "temperature (log scale)", "log loss on calib (nats)")
     return axes
 

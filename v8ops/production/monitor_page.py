@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from pathlib import Path
 
-from v8lib.plots import png_of
+from v8lib.figure_png import png_of
 from v8lib.storage import write_bytes
 from v8ops.page import templates
 from v8ops.production.log_rows import EventRow

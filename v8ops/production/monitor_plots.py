@@ -157,4 +157,5 @@ def _finish(axes: Axes, title: str, unit: str, rollbacks: Sequence[int]) -> None
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     dress(axes, title, "bar (UTC)", unit)
     if axes.get_legend_handles_labels()[0]:
+        axes.figure.set_layout_engine("constrained")  # the only one with room for such a legend
         axes.figure.legend(loc="outside lower center", ncols=4)  # lines may run anywhere
