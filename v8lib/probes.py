@@ -69,14 +69,14 @@ def other_future(window: pd.DataFrame, n_past: int, rng: np.random.Generator) ->
     rng : numpy Generator
         Draws the path, the candles and the volume.
     """
-    out = window.copy()
-    n = len(out) - n_past
+    prices = window[list(PRICES)].to_numpy(copy=True)
+    volume = window["volume"].to_numpy(np.float64, copy=True)
+    n = len(window) - n_past
     path = np.exp(np.cumsum(rng.normal(0.0, 0.01, size=n)))[:, None]
     path = path * np.exp(rng.normal(0.0, 0.001, size=(n, len(PRICES))))  # other candles, too
-    future = out.index[n_past:]
-    out.loc[future, list(PRICES)] = out.loc[future, list(PRICES)].to_numpy() * path
-    out.loc[future, "volume"] = rng.lognormal(3.0, 1.0, size=n)
-    return out
+    prices[n_past:] *= path
+    volume[n_past:] = rng.lognormal(3.0, 1.0, size=n)
+    return window.assign(**dict(zip(PRICES, prices.T, strict=True)), volume=volume)
 
 
 def probe_lookahead(
