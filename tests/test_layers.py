@@ -53,6 +53,7 @@ LAYERS = {
         "bar_arrays",
         "history",
         "last_bar",
+        "last_numbers",
         "latest",
         "feature",
         "price_features",

@@ -6,8 +6,10 @@ import numpy as np
 
 from v8lib.feature import Feature, plain
 from v8lib.series import REFERENCE_BARS, log_ratio, share
+from v8lib.windows import Array
 
 DAY_S, WEEK_S = 86_400, 604_800
+LOG_2 = np.log(2.0)
 SEASON_BARS = 4  # the season columns look at this many bars after the same time of day
 
 
@@ -22,7 +24,7 @@ def _volatility() -> Iterable[Feature]:
             "volatility",
             w,
             lambda s, w=w: log_ratio(
-                np.sqrt(s.total("ranges_squared", w) / (w * 4.0 * np.log(2.0))), s.unit
+                np.sqrt(s.total("ranges_squared", w) / (w * 4.0 * LOG_2)), s.unit
             ),
         )
     # How much of the movement was trend: above 0 where returns follow each other.
@@ -39,7 +41,7 @@ def _distribution() -> Iterable[Feature]:
         "skewness_96",
         "distribution",
         97,
-        lambda s: share(s.total("cubed", 96) / 96, s.rms(96) ** 3, empty=0.0),
+        lambda s: share(s.total("cubed", 96) / 96, _cube(s.rms(96)), empty=0.0),
         odd=True,
     )
     yield plain(
@@ -54,6 +56,10 @@ def _distribution() -> Iterable[Feature]:
         97,
         lambda s: share(s.total("absolute", 96) / 96, s.rms(96), empty=1.0),
     )
+
+
+def _cube(values: Array) -> Array:
+    return values * values * values
 
 
 def _volume() -> Iterable[Feature]:

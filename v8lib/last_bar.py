@@ -33,10 +33,23 @@ class LastBar(Segment):
 
     def __init__(self, history: History, plan: "Plan") -> None:
         super().__init__(history, 1)
-        self._totals = {}
+        self._totals, self._gaps = {}, {}
         for trees in plan.trees:
-            self._totals |= trees.totals(history)
-        self._gaps = plan.averages.gaps(history.returns)
+            self._totals.update(zip(trees.asked, self._each(trees.totals(history)), strict=True))
+        averages = plan.averages
+        self._gaps.update(
+            zip(averages.spans, self._each(averages.gaps(history.returns)), strict=True)
+        )
+
+    @staticmethod
+    def _each(values: Array) -> list[Array]:
+        """Return what stands along the last axis, one by one, shape (..., 1)."""
+        return [values[..., i : i + 1] for i in range(values.shape[-1])]
+
+    @staticmethod
+    def joined(columns: Sequence[Array]) -> Array:
+        """Return the rows of columns, shape (..., n_columns)."""
+        return np.concatenate(columns, axis=-1)
 
     def total(self, name: str, n_bars: int) -> Array:
         """Return the sum of a series of the history over the last `n_bars`."""
@@ -131,8 +144,8 @@ class Trees:
                 covered += 1 << k
         return cells
 
-    def totals(self, history: History) -> dict[Window, Array]:
-        """Return the sums, shape (..., 1)."""
+    def totals(self, history: History) -> Array:
+        """Return the sums in the order of `asked`, shape (..., n_windows)."""
         levels = np.empty((*history.close.shape[:-1], len(self.names), self._ends[-1]))
         for row, name in enumerate(self.names):
             values = _ending(getattr(history, name), self._span, -0.0)
@@ -152,7 +165,7 @@ class Trees:
         total = cells.take(self._parts[0], axis=-1)
         for part in self._parts[1:]:
             total[..., : len(part)] += cells.take(part, axis=-1)
-        return {window: total[..., i : i + 1] for i, window in enumerate(self.asked)}
+        return total
 
 
 def _ending(values: Array, n: int, fill: float) -> Array:
@@ -167,20 +180,28 @@ class Averages:
     """Gaps between the close and its exponential averages at the last bar, of several spans."""
 
     def __init__(self, spans: Sequence[int]) -> None:
-        self._spans = sorted(spans, key=ema_reach, reverse=True)
-        self._decays = [ema_decay(span) for span in self._spans]
+        self.spans = sorted(spans, key=ema_reach, reverse=True)
+        self._decays = np.array([ema_decay(span) for span in self.spans])
         self._levels = []  # of each step: the weights of the spans that take it
-        self._reach = ema_reach(self._spans[0]) if spans else 1
+        self._reach = ema_reach(self.spans[0]) if spans else 1
         for k in range(self._reach.bit_length() - 1):
             weights = [
                 decay ** (1 << k)
-                for span, decay in zip(self._spans, self._decays, strict=True)
+                for span, decay in zip(self.spans, self._decays, strict=True)
                 if ema_reach(span) >= 2 << k
             ]
             self._levels.append(np.array(weights)[:, None])
 
-    def gaps(self, returns: Array) -> dict[int, Array]:
-        """Return log close minus each average, shape (..., 1), from returns of (..., n_bars)."""
+    def gaps(self, returns: Array) -> Array:
+        """Return log close minus each average in the order of `spans`, shape (..., n_spans).
+
+        Parameters
+        ----------
+        returns : array of shape (..., n_bars)
+            Log returns up to the bar.
+        """
+        if not self.spans:
+            return np.empty((*returns.shape[:-1], 0))
         total, sums = _ending(returns, self._reach, 0.0)[..., None, :], []
         for k, weights in enumerate(self._levels):
             if 0 < k and len(weights) < total.shape[-2]:  # the shortest spans are complete
@@ -189,8 +210,5 @@ class Averages:
             older = total[..., ::2] * weights
             older += total[..., 1::2]
             total = older
-        sums[:0] = [total[..., i, :] for i in range(len(self._spans) - len(sums))]
-        return {
-            span: decay * gap
-            for span, decay, gap in zip(self._spans, self._decays, sums, strict=True)
-        }
+        sums[:0] = [total[..., i, :] for i in range(len(self.spans) - len(sums))]
+        return np.concatenate(sums, axis=-1) * self._decays

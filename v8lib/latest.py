@@ -16,6 +16,7 @@ from v8lib.feature import Feature
 from v8lib.features import DIVISION, fill_columns, reach_bars, warmup_bars
 from v8lib.history import History
 from v8lib.last_bar import LastBar, Plan
+from v8lib.last_numbers import LastNumbers
 from v8lib.series import Segment
 from v8lib.windows import segment_slices
 
@@ -147,14 +148,15 @@ class LatestFeatures:
         if not one_shape or len(shape) not in (1, 2) or 0 in shape:
             raise FeatureError(f"bars of (n_bars,) or (n_symbols, n_bars) needed, got {shapes}")
         prices = (np.asarray(array, dtype=np.float64) for array in bars[:5])
-        epoch_s = np.broadcast_to(bars.epoch_s, shape)
+        epoch_s = bars.epoch_s if shapes[5] == shape else np.broadcast_to(bars.epoch_s, shape)
         return BarArrays(*prices, epoch_s).at(slice(-n_bars, None))
 
     def _rows(self, tail: BarArrays, run: int) -> NDArray[np.float32]:
         """Return the rows of symbols that all end in `run` unbroken bars."""
         if run < self.warmup_bars:
             return np.full((*tail.close.shape[:-1], len(self.table)), np.nan, dtype=np.float32)
+        last = LastNumbers if tail.close.ndim == 1 else LastBar
         with np.errstate(**DIVISION):
-            segment = LastBar(History(tail.at(slice(-run, None)), 1), self._plan)
+            segment = last(History(tail.at(slice(-run, None)), 1), self._plan)
             columns = [feature.function(segment) for feature in self.table]
-        return np.concatenate(columns, axis=-1).astype(np.float32)
+        return last.joined(columns).astype(np.float32)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from v8lib.feature import Feature, plain
-from v8lib.series import Segment, ema_reach, share
+from v8lib.series import Segment, at_least, ema_reach, share
 from v8lib.windows import Array
 
 SLOW_BARS = 48  # distances over at least as many bars are eased
@@ -73,7 +73,7 @@ def _trend() -> Iterable[Feature]:
             "trend",
             w + 1,
             lambda s, w=w: share(
-                np.abs(s.close - s.ago("close", w)), s.total("absolute", w), empty=0.0
+                abs(s.close - s.ago("close", w)), s.total("absolute", w), empty=0.0
             ),
         )
 
@@ -94,9 +94,7 @@ def _position() -> Iterable[Feature]:
             f"rsi_{w}",
             "position",
             w + 1,
-            lambda s, w=w: (
-                2.0 * share(s.total("gains", w), s.total("absolute", w), empty=0.5) - 1.0
-            ),
+            lambda s, w=w: _rsi(s, w),
             odd=True,
         )
     for w in (20, 50):
@@ -119,7 +117,7 @@ def _rsi(s: Segment, w: int) -> Array:
 
 def _bollinger(s: Segment, w: int) -> Array:
     mean = s.mean_close(w)
-    variance = np.maximum(s.total("closes_squared", w) / w - mean**2, 0.0)
+    variance = at_least(s.total("closes_squared", w) / w - mean * mean, 0.0)
     # The floor keeps a flat stretch, where the variance is rounding, near the middle.
     return (s.close - mean) / (2.0 * np.sqrt(variance) + FLAT_UNITS * s.unit)
 
@@ -131,7 +129,7 @@ def _channel(s: Segment, w: int) -> Array:
 
 def _fast(s: Segment) -> Array:
     """Return the smoothed channel position at two bars more than the segment has."""
-    return _smooth3(_channel(s.longer(4), 14))
+    return s.once("fast stochastic", lambda: _smooth3(_channel(s.longer(4), 14)))
 
 
 def _smooth3(values: Array) -> Array:
@@ -158,7 +156,7 @@ def _candle() -> Iterable[Feature]:
         "wick_share",
         "candle",
         1,
-        lambda s: 1.0 - share(np.abs(s.close - s.open), s.high - s.low, empty=1.0),
+        lambda s: 1.0 - share(abs(s.close - s.open), s.high - s.low, empty=1.0),
     )
 
 

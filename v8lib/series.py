@@ -1,5 +1,6 @@
 """The building blocks of the features at the last bars of one segment, each made once."""
 
+from collections.abc import Callable, Hashable
 from functools import cache, cached_property
 
 import numpy as np
@@ -22,22 +23,33 @@ def min_window(window_bars: int) -> int:
 
 def log_ratio(numerator: Array, denominator: Array) -> Array:
     """Return ln(numerator / denominator), cut below at ln(`FLOOR`); 0/0 counts as 1."""
-    ratio = numerator / denominator
-    np.copyto(ratio, 1.0, where=numerator == denominator)  # so is x / x, to the bit
-    return np.log(np.maximum(ratio, FLOOR))
+    ratio = _where(numerator == denominator, 1.0, numerator / denominator)  # x / x is 1 to the bit
+    return np.log(at_least(ratio, FLOOR))
 
 
 def share(part: Array, whole: Array, empty: float) -> Array:
     """Return part / whole, and `empty` where the whole is exactly zero."""
-    out = part / whole
-    np.copyto(out, empty, where=whole == 0.0)
+    return _where(whole == 0.0, empty, part / whole)
+
+
+def at_least(values: Array, floor: float) -> Array:
+    """Return values, and `floor` where they are below it; not a number stays so."""
+    return _where(values < floor, floor, values)
+
+
+def _where(chosen: Array, this: float, out: Array) -> Array:
+    """Return `out` with `this` where it is chosen: a new number, or the same array changed."""
+    if out.ndim == 0:
+        return np.float64(this) if chosen else out
+    np.copyto(out, this, where=chosen)
     return out
 
 
 class Segment:
     """The last `n` bars of one unbroken run, with what several features share.
 
-    Arrays have the shape (..., n), or (n,) where all symbols have the same. The formulas
+    Arrays have the shape (..., n), or (n,) where all symbols have the same; `LastNumbers` has
+    numbers in their place, so the formulas are written for both. They
     divide by what may be zero, and are called under `np.errstate(**features.DIVISION)`.
 
     Parameters
@@ -52,13 +64,19 @@ class Segment:
         self.history, self.n = history, n
         self._ladders: dict[str, Ladder] = {}
         self._longer: dict[int, Segment] = {}
-        self._made: dict[tuple[str, int], Array] = {}
+        self._made: dict[Hashable, Array] = {}
 
     def longer(self, n_more: int) -> "Segment":
         """Return the same with columns wanted at `n_more` bars more, for what looks at them."""
         if n_more not in self._longer:
             self._longer[n_more] = Segment(self.history, self.n + n_more)
         return self._longer[n_more]
+
+    def once(self, name: Hashable, make: Callable[[], Array]) -> Array:
+        """Return what several columns share, made for the first that asks."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
     def ago(self, name: str, n_bars: int) -> Array:
         """Return a series of the history `n_bars` earlier."""
@@ -141,10 +159,9 @@ class Segment:
         surprises: a wild hour then does not shrink everything measured in the month after it.
         """
         n_returns = np.minimum(self.age - (DRIFT_BARS + 1.0), REFERENCE_BARS)
-        n_returns[n_returns < REFERENCE_MIN_BARS] = np.nan
+        n_returns = _where(n_returns < REFERENCE_MIN_BARS, np.nan, n_returns)
         unit = np.sqrt(np.pi / 2.0) * self.total("surprises", REFERENCE_BARS) / n_returns
-        unit[unit == 0.0] = np.nan  # a market that never moved has no unit
-        return unit
+        return _where(unit == 0.0, np.nan, unit)  # a market that never moved has no unit
 
     def same_time(self, day: int, n_days: int, n_bars: int) -> Array:
         """Return the mean square return of the next `n_bars` at this time of day, days before.
@@ -160,17 +177,14 @@ class Segment:
         return total / days
 
     def _squares(self, n_bars: int) -> Array:
-        key = ("squares", n_bars)
-        if key not in self._made:
-            self._made[key] = Ladder(self.history.squared).window(n_bars)
-        return self._made[key]
+        return self.once(("squares", n_bars), lambda: Ladder(self.history.squared).window(n_bars))
 
     def phase(self, period_s: int) -> Array:
         """Return how far each bar's opening is through a period, as an angle in [0, 2 pi)."""
-        key = ("phase", period_s)
-        if key not in self._made:
-            self._made[key] = 2.0 * np.pi * (self.ago("epoch_s", 0) % period_s) / period_s
-        return self._made[key]
+        return self.once(
+            ("phase", period_s),
+            lambda: 2.0 * np.pi * (self.ago("epoch_s", 0) % period_s) / period_s,
+        )
 
     def decayed(self, values: Array, decay: float, reach: int) -> Array:
         """Return the sums of decay**j * values[t - j] over j < `reach`, a power of two.
@@ -190,11 +204,11 @@ class Segment:
         Written over returns: close - EMA = sum of d**(j+1) * return[t-j], d = 1 - 2/(span+1),
         cut where the weights have fallen below 1e-8.
         """
-        key = ("ema_gap", span)
-        if key not in self._made:
-            decay = ema_decay(span)
-            self._made[key] = decay * self.decayed(self.history.returns, decay, ema_reach(span))
-        return self._made[key]
+        decay = ema_decay(span)
+        return self.once(
+            ("ema_gap", span),
+            lambda: decay * self.decayed(self.history.returns, decay, ema_reach(span)),
+        )
 
 
 def _ago(values: Array, n: int, n_bars: int) -> Array:
