@@ -58,7 +58,7 @@ class History:
     def cubed(self) -> Array:
         """Cubed returns, recent ones."""
         returns = self._recent_returns
-        return returns * returns * returns  # a power would take thirty times as long
+        return returns * returns * returns  # a power takes far longer
 
     @cached_property
     def neighbours(self) -> Array:

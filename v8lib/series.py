@@ -33,7 +33,7 @@ def share(part: Array, whole: Array, empty: float) -> Array:
 
 
 def at_least(values: Array, floor: float) -> Array:
-    """Return values, and `floor` where they are below it; not a number stays so."""
+    """Return values, the same array if it is one, raised to `floor`; what is NaN stays so."""
     return _where(values < floor, floor, values)
 
 
