@@ -27,7 +27,9 @@ def _draw(figure):
 
 def texts(figure):
     shown = [t for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
-    return [t for t in shown if t.get_window_extent().width > 0 and _drawn(t, figure)]
+    found = [t for t in shown if t.get_window_extent().width > 0 and _drawn(t, figure)]
+    assert len(found) >= 6  # a title, a label and the ends of both axes
+    return found
 
 
 def _drawn(text, figure):
@@ -84,6 +86,7 @@ def three_panels():
     for axes, scale in ((left, 1.0), (middle, 12_345.678), (right, 1e-3)):
         axes.plot(scale * np.arange(5), scale * np.arange(5))
         plots.dress(axes, "Panel", "x", "" if axes is middle else "y", any_size=True)
+    right.set_xticks([0.0, 0.004], ["from\nhere\non", "to\nthere"])  # one needs more room below
     return right
 
 

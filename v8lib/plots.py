@@ -46,7 +46,7 @@ def dress(axes: Axes, title: str, xlabel: str, ylabel: str = "", *, any_size: bo
     """Give axes their title, on the left, and their labels.
 
     Numbers of `any_size`, as prices are, may have a common factor above the axes: the title then
-    looks for a place over it, which lays out all ticks again: a fifth of a figure's time.
+    looks for a place over it, which lays out all ticks again.
     """
     axes.set_title(
         title,

@@ -49,8 +49,8 @@ class Segment:
     """The last `n` bars of one unbroken run, with what several features share.
 
     Arrays have the shape (..., n), or (n,) where all symbols have the same; `LastNumbers` has
-    numbers in their place, so the formulas are written for both. They
-    divide by what may be zero, and are called under `np.errstate(**features.DIVISION)`.
+    numbers in their place. The formulas are written for both; they divide by what may be zero,
+    and are called under `np.errstate(**features.DIVISION)`.
 
     Parameters
     ----------
