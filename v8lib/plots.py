@@ -8,32 +8,22 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import display
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from v8lib.figure_layout import TITLE_PAD, TITLE_SIZE, SideBySide
+from v8lib.figure_layout import TITLE_PAD, TITLE_SIZE
 from v8lib.figure_png import png_of
+from v8lib.figure_stock import blank_figure
 
 # Okabe and Ito's colours for colour-blind readers.
 COLOURS = {"DOWN": "#D55E00", "HOLD": "#7F7F7F", "UP": "#0072B2"}
 MODEL, OTHER, GOOD, BAND = "#0072B2", "#E69F00", "#009E73", "#9EC9E2"
-STYLE = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
-    "grid.color": "#E6E6E6",
-}
 
 
 def new_axes(n: int = 1, *, width: float = 7.6, height: float = 3.3) -> NDArray[np.object_]:
     """Return `n` empty axes side by side on one figure, shape (n,); sizes in inches."""
-    with sns.axes_style("whitegrid", STYLE), sns.plotting_context("notebook", rc=STYLE):
-        figure = Figure(figsize=(width, height), layout=SideBySide())
-        return np.atleast_1d(figure.subplots(1, n))
+    figure = blank_figure(n)
+    figure.set_size_inches(width, height)
+    return np.array(figure.axes)
 
 
 def show(axes: Axes, *, alt: str) -> None:

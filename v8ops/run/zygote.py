@@ -80,6 +80,7 @@ LATER = (
     "v8lib.stored_case",
     "v8lib.train_reference",
     "arch.bootstrap",
+    "v8ops.run.figures_ahead",
 )
 REQUEST_BYTES = 1 << 20
 STDIN = 0
