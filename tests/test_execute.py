@@ -1,6 +1,10 @@
+from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
+import papermill.execute
 import pytest
+from papermill import engines, iorw
 from papermill.engines import NBClientEngine
 
 from v8ops.run import execute
@@ -37,19 +41,51 @@ def test_a_running_notebook_is_written_now_and_then(manager, monkeypatch, every_
     assert manager.written == expected
 
 
-def test_papermill_s_last_call_always_writes_it(manager, monkeypatch):
-    execute.ReportingEngine.execute_managed_notebook(manager, "python3")
-    manager.save()
-    assert manager.written == 1
-
+def test_what_a_dead_kernel_leaves_is_written(manager, monkeypatch):
     def fail(nb_man, kernel_name, **kwargs):
         raise RuntimeError("the kernel died")
 
     monkeypatch.setattr(NBClientEngine, "execute_managed_notebook", staticmethod(fail))
     with pytest.raises(RuntimeError, match="the kernel died"):
         execute.ReportingEngine.execute_managed_notebook(manager, "python3")
-    manager.save()
-    assert manager.written == 2
+    manager.save()  # as papermill does at the end of an engine
+    assert manager.written == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_notebook_is_written_when_it_begins_and_when_it_ends(tmp_path, monkeypatch, fails):
+    def run(nb_man, kernel_name, **kwargs):
+        cell = nb_man.nb.cells[0]
+        nb_man.cell_start(cell, cell_index=0)
+        if fails:
+            error = {"ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": []}
+            cell.outputs = [nbformat.v4.new_output("error", **error)]
+            nb_man.cell_exception(cell, cell_index=0)
+        nb_man.cell_complete(cell, cell_index=0)
+
+    writes = []
+
+    def write(nb, path):
+        writes.append(Path(path).name)
+        return iorw.write_ipynb(nb, path)
+
+    monkeypatch.setattr(NBClientEngine, "execute_managed_notebook", staticmethod(run))
+    for place in (engines, papermill.execute):
+        monkeypatch.setattr(place, "write_ipynb", write)
+    notebook = tmp_path / "a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()]), notebook)
+    output = tmp_path / "out" / "a.ipynb"
+    output.parent.mkdir()
+    if fails:
+        with pytest.raises(execute.NotebookFailed, match="ZeroDivisionError: division by zero"):
+            execute.execute(notebook, output, {})
+        assert not output.exists()
+        kept = nbformat.read(output.with_suffix(".failed.ipynb"), as_version=4)
+        assert "ZeroDivisionError" in str(kept.cells)
+    else:
+        execute.execute(notebook, output, {})
+        assert output.is_file()
+    assert writes == ["a.partial.ipynb"] * 2
 
 
 def test_progress_is_told_as_each_cell_starts(manager, monkeypatch):

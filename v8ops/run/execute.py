@@ -56,8 +56,9 @@ class ReportingEngine(NBClientEngine):
         nb_man.cell_start, nb_man.save = cell_start, save
         try:
             super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
-        finally:
-            nb_man.save = always  # papermill's last call, whatever happened
+        except BaseException:
+            nb_man.save = always  # what there is; else papermill writes it once more by itself
+            raise
 
 
 class ForkEngine(ReportingEngine):
