@@ -8,7 +8,7 @@ import pytest
 
 from v8lib import figure_stock, plots
 from v8lib.figure_png import png_of
-from v8ops.run.zygote import LATER
+from v8ops.run.kernel_imports import LATER
 
 PROJECT = Path(__file__).parent.parent
 AHEAD = "v8ops.run.figures_ahead"

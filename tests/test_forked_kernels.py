@@ -85,7 +85,7 @@ async def value_of(client, code: str, expression: str):
 
 
 def test_kernels_have_all_that_notebooks_import_and_end_when_told(warm, tmp_path):
-    first, *others = NOTEBOOKS
+    first, second, *others = NOTEBOOKS
     process, folder = warm
 
     async def both():
@@ -93,6 +93,8 @@ def test_kernels_have_all_that_notebooks_import_and_end_when_told(warm, tmp_path
             new = {first.stem: await value_of(client, _trial(first), "new")}
             later = await value_of(client, "import sys", "'torch' in sys.modules")
             pids, nice = [manager.provisioner.pid], [await value_of(client, *NICENESS)]
+        async with kernel(tmp_path) as (_, client):
+            new |= {second.stem: await value_of(client, _trial(second), "new")}
         async with kernel(tmp_path) as (manager, client):
             for notebook in others:
                 new[notebook.stem] = await value_of(client, _trial(notebook), "new")

@@ -85,11 +85,11 @@ def test_a_worker_whose_life_line_ends_ends_with_its_kernel_in_the_middle_of_a_c
 
 @pytest.fixture
 def parent(monkeypatch, tmp_path):
-    """A parent of kernels for two clients, with two modules to import and forks that are told."""
+    """A parent of kernels for two clients, with modules to import and forks that are told."""
     forked, imported = [], []
     life, line = zygote.os.pipe()
     monkeypatch.setattr(zygote, "STDIN", life)
-    monkeypatch.setattr(zygote, "LATER", ("one", "two"))
+    monkeypatch.setattr(zygote, "STAGES", (("one", "two"), ("three",)))
     monkeypatch.setattr(zygote.importlib, "import_module", imported.append)
     monkeypatch.setattr(zygote.gc, "freeze", lambda: imported.append("kept"))
     monkeypatch.setattr(
@@ -128,27 +128,39 @@ def test_the_rest_is_imported_when_all_clients_have_their_first_kernel(parent):
     assert not server.has_time()
     ask(server, b, far_b, "b 1")
     assert [request["name"] for request in forked] == ["a 1", "b 1"]
-    assert server.has_time()
-    server.import_one()
-    server.import_one()
-    assert imported == ["one", "two", "kept"]
+    for _ in range(3):
+        assert server.has_time()
+        server.import_one()
+    assert imported == ["one", "two", "kept", "three", "kept"]
     assert not server.has_time()
     for end in (a, far_a, b, far_b):
         end.close()
 
 
-def test_a_second_kernel_waits_for_all_imports_and_sets_them_going(parent):
+def test_a_kernel_waits_for_what_it_needs_and_sets_the_imports_going(parent):
     server, forked, imported = parent
     (a, far_a) = client_of(server)
+
+    def names():
+        return [request["name"] for request in forked]
+
     ask(server, a, far_a, "a 1")
+    assert not server.has_time()
     ask(server, a, far_a, "a 2")
-    assert [request["name"] for request in forked] == ["a 1"]
     assert server.has_time()
     server.import_one()
-    assert [request["name"] for request in forked] == ["a 1"]
+    assert names() == ["a 1"]
     server.import_one()
-    assert [request["name"] for request in forked] == ["a 1", "a 2"]
-    assert [request["first"] for request in forked] == [True, False]
+    assert names() == ["a 1", "a 2"]
     assert imported == ["one", "two", "kept"]
+    assert not server.has_time()
+    ask(server, a, far_a, "a 3")
+    assert names() == ["a 1", "a 2"]
+    assert server.has_time()
+    server.import_one()
+    assert imported == ["one", "two", "kept", "three", "kept"]
+    ask(server, a, far_a, "a 4")
+    assert names() == ["a 1", "a 2", "a 3", "a 4"]
+    assert [request["first"] for request in forked] == [True, False, False, False]
     for end in (a, far_a):
         end.close()

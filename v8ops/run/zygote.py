@@ -7,7 +7,7 @@ One thread, no torch operation and no CUDA call before the fork: both would make
 It is started before the run is planned, and imports what reads no limit on threads until one
 JSON line on stdin tells {"clients", "env"}. Half of the imports are for later notebooks than
 the first. They are done when so many clients have their first kernel, or one asks for its
-second: that one waits, or it would import them itself.
+next: that one waits for what it needs, or it would import that itself.
 
 A client sends one JSON line {"argv", "cwd", "env"} and gets {"pid"}. When a client goes away,
 its kernels are killed; when stdin closes, everything is.
@@ -24,64 +24,8 @@ import socket
 import sys
 
 import v8lib  # noqa: F401 - first: it keeps a slow import out of everything below
+from v8ops.run.kernel_imports import AT_ONCE, FIRST, STAGES
 
-FIRST = (  # what a kernel imports as it starts; none of it looks at a limit on threads
-    "IPython.core.completerlib",
-    "IPython.core.debugger",
-    "IPython.core.logger",
-    "IPython.core.oinspect",
-    "IPython.extensions.storemagic",
-    "ipykernel.debugger",
-    "ipykernel.kernelapp",
-    "psutil",
-    "pydantic",
-    "tornado.platform.asyncio",
-    "yaml",
-)
-AT_ONCE = (  # what notebook 01 imports
-    "matplotlib.figure",
-    "pandas",
-    "pyarrow",
-    "scipy.optimize",
-    "scipy.stats",
-    "scrapbook",
-    "seaborn",
-    "sklearn.preprocessing",
-    "v8lib.features",
-    "v8lib.plots",
-    "v8lib.report",
-    "v8lib.rows",
-    "v8lib.scaling",
-    "v8lib.scraps",
-    "v8lib.sources",
-    "v8lib.store",
-)
-LATER = (
-    "torch",
-    "safetensors.numpy",
-    "sklearn.ensemble",
-    "sklearn.linear_model",
-    "v8lib.comparison",
-    "v8lib.conformal",
-    "v8lib.ensemble",
-    "v8lib.evaluation",
-    "v8lib.examination",
-    "v8lib.fallback",
-    "v8lib.insight",
-    "v8lib.known_answer",
-    "v8lib.paired",
-    "v8lib.postmortem",
-    "v8lib.power",
-    "v8lib.report_tables",
-    "v8lib.selective",
-    "v8lib.signal_plots",
-    "v8lib.skill_plots",
-    "v8lib.skill_sources",
-    "v8lib.stored_case",
-    "v8lib.train_reference",
-    "arch.bootstrap",
-    "v8ops.run.figures_ahead",
-)
 REQUEST_BYTES = 1 << 20
 STDIN = 0
 BEHIND = 10  # niceness of the first kernels: all later ones wait for what is imported meanwhile
@@ -146,7 +90,7 @@ class Server:
         self.kernels: dict[socket.socket, list[int]] = {}
         self.buffers: dict[socket.socket, bytes] = {}
         self.at_first = at_first
-        self.later = list(LATER)
+        self.stages = [list(stage) for stage in STAGES]  # what is still to be imported
         self.waiting: list[tuple[socket.socket, dict]] = []
 
     def serve(self) -> None:
@@ -170,16 +114,18 @@ class Server:
     def has_time(self) -> bool:
         """Return whether something is left to import, and nobody waits for a first kernel."""
         started = sum(map(bool, self.kernels.values()))
-        return bool(self.later) and (started >= self.at_first or bool(self.waiting))
+        return bool(self.stages) and (started >= self.at_first or bool(self.waiting))
 
     def import_one(self) -> None:
-        """Import one module more; after the last, whoever has waited gets a kernel."""
-        importlib.import_module(self.later.pop(0))
-        if not self.later:
+        """Import one module more; after the last of a stage, who waited for it gets a kernel."""
+        stage = self.stages[0]
+        importlib.import_module(stage.pop(0))
+        if not stage:
+            del self.stages[0]
             gc.freeze()
-            for client, request in self.waiting:
-                self.answer(client, request)
-            self.waiting.clear()
+            waiting, self.waiting = self.waiting, []
+            for client, request in waiting:
+                self.answer_or_wait(client, request)
 
     def hear(self, client: socket.socket) -> None:
         """Answer a complete request, now or later; forget a client that has gone."""
@@ -191,7 +137,12 @@ class Server:
         if not self.buffers[client].endswith(b"\n"):
             return
         request, self.buffers[client] = json.loads(self.buffers[client]), b""
-        if self.later and self.kernels[client]:
+        self.answer_or_wait(client, request)
+
+    def answer_or_wait(self, client: socket.socket, request: dict) -> None:
+        """Answer if all is imported that this kernel of a client needs; its first needs nothing."""
+        needed, done = len(self.kernels[client]), len(STAGES) - len(self.stages)
+        if self.stages and needed > done:
             self.waiting.append((client, request))
         else:
             self.answer(client, request)
@@ -200,7 +151,7 @@ class Server:
         """Fork a kernel for a client and tell it the process id."""
         inherited = [self.listener.fileno(), *(c.fileno() for c in self.kernels)]
         inherited += [kernel for kernels in self.kernels.values() for kernel in kernels]
-        pid = fork_kernel(request, inherited, first=bool(self.later))
+        pid = fork_kernel(request, inherited, first=len(self.stages) == len(STAGES))
         self.kernels[client].append(os.pidfd_open(pid))
         client.sendall(json.dumps({"pid": pid}).encode() + b"\n")
 

@@ -1,0 +1,62 @@
+"""What the parent of forked kernels imports, in the order in which its kernels need it."""
+
+FIRST = (  # what a kernel imports as it starts; none of it looks at a limit on threads
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "ipykernel.debugger",
+    "ipykernel.kernelapp",
+    "psutil",
+    "pydantic",
+    "tornado.platform.asyncio",
+    "yaml",
+)
+AT_ONCE = (  # what notebook 01 imports
+    "matplotlib.figure",
+    "pandas",
+    "pyarrow",
+    "scipy.optimize",
+    "scipy.stats",
+    "scrapbook",
+    "seaborn",
+    "sklearn.preprocessing",
+    "v8lib.features",
+    "v8lib.plots",
+    "v8lib.report",
+    "v8lib.rows",
+    "v8lib.scaling",
+    "v8lib.scraps",
+    "v8lib.sources",
+    "v8lib.store",
+)
+SECOND = (  # what notebooks 02 and 03 import
+    "torch",
+    "safetensors.numpy",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "v8lib.ensemble",
+)
+LATER = (  # what notebook 04 imports besides
+    "v8lib.comparison",
+    "v8lib.conformal",
+    "v8lib.evaluation",
+    "v8lib.examination",
+    "v8lib.fallback",
+    "v8lib.insight",
+    "v8lib.known_answer",
+    "v8lib.paired",
+    "v8lib.postmortem",
+    "v8lib.power",
+    "v8lib.report_tables",
+    "v8lib.selective",
+    "v8lib.signal_plots",
+    "v8lib.skill_plots",
+    "v8lib.skill_sources",
+    "v8lib.stored_case",
+    "v8lib.train_reference",
+    "arch.bootstrap",
+    "v8ops.run.figures_ahead",
+)
+STAGES = (SECOND, LATER)  # before a client's second kernel, and before its third
