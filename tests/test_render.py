@@ -1,3 +1,4 @@
+import ast
 from pathlib import Path
 
 import nbformat
@@ -108,3 +109,14 @@ def test_code_of_the_notebooks_is_ready_after_warming_up():
     assert len(sources) > 20
     assert all("highlight" in render.highlighted(source) for source in sources)
     assert render.highlighted.cache_info().misses == known
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("0*.ipynb")), ids=lambda p: p.stem)
+def test_code_is_python_without_commands_of_ipython_as_it_is_shown(notebook):
+    cells = nbformat.read(notebook, as_version=4).cells
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    for source in sources:
+        ast.parse(source)
+        assert 'class="err"' not in render.highlighted(source)
+        words = BeautifulSoup(render.highlighted(source), "html.parser").get_text()
+        assert words.strip() == source.strip()

@@ -36,6 +36,11 @@ def test_starting_a_parent_needs_nothing_that_computes_or_checks():
     assert loaded("v8ops.run.plan") == ["pydantic"]
 
 
+def test_the_parent_of_workers_computes_nothing_and_its_workers_could():
+    assert loaded("v8ops.run.worker_parent") == []
+    assert "pyarrow" in loaded("v8ops.run.worker_parent", "pyarrow")
+
+
 def test_what_the_parent_imports_first_looks_at_no_limit_on_threads():
     assert loaded(*zygote.FIRST) == ["pydantic"]
     assert "numpy" in loaded(*zygote.FIRST, "matplotlib.figure")
