@@ -2,10 +2,13 @@ import os
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from v8ops.run import limits
+from v8ops.run import plan as planning
+from v8ops.run.request import Request
 
 # The first array teaches the C library to keep such arrays. The last one lies above the second
 # and is still in use, so that only memory of its own can be given back.
@@ -69,3 +72,17 @@ def test_what_a_block_of_features_leaves_stays_for_the_next(repo):
     command = [sys.executable, "-c", FEATURES_OF_MANY_BLOCKS]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 1.5  # the result's own pages, and few besides
+
+
+def test_the_look_at_bars_before_a_run_starts_no_threads(monkeypatch, tmp_path):
+    seen = {}
+
+    def run(_command, *, env, **_rest):
+        seen.update(env)
+        return SimpleNamespace(returncode=0, stdout="{}")
+
+    request = Request(("BTC",), out=str(tmp_path), profile="smoke", source="simulated")
+    plan = planning.make_plan(request, run_id="x", jobs=1, engine="papermill")
+    monkeypatch.setattr(planning.subprocess, "run", run)
+    planning.preflight(plan)
+    assert limits.thread_limits(1).items() <= seen.items()

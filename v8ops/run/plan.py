@@ -14,7 +14,7 @@ from v8lib.bar_interval import parse_interval
 from v8lib.config import Parameters, check_keys, merge_parameters, parse_setting
 from v8lib.errors import ParameterError, RunError
 from v8lib.storage import write_json
-from v8ops.run.limits import clean_env
+from v8ops.run.limits import clean_env, thread_limits
 from v8ops.run.request import RUN_FILE, Request
 from v8ops.run.steps import PARAMS, PROJECT
 
@@ -188,8 +188,9 @@ def preflight(plan: Plan) -> dict[str, str]:
         json.dump(jobs, file)
         file.flush()
         command = [sys.executable, "-m", "v8ops.run.preflight", file.name]
+        env = clean_env(**thread_limits(1))  # numpy would start threads that wait for work
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd=PROJECT, check=False, env=clean_env()
+            command, capture_output=True, text=True, cwd=PROJECT, check=False, env=env
         )
     if done.returncode:
         raise RunError(done.stderr.strip().splitlines()[-1] if done.stderr else "preflight failed")
