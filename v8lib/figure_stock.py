@@ -1,8 +1,9 @@
 """Empty figures with their axes, some of them made before they are wanted.
 
-Axes are a hundred small objects each, and half of them are ticks, of which every one takes over
-the looks of the first. That is a fifth of a figure's time before anything is drawn. The parent of
-forked kernels makes a stock of them once, and each kernel finds the whole stock.
+Axes are some ninety small objects each, and every tick that a drawing adds is six more, which
+take over the looks of the first. That is a fifth of a figure's time before anything is drawn. The
+parent of forked kernels makes a stock of them once, and every kernel forked after that finds all
+of it.
 """
 
 from collections.abc import Mapping
