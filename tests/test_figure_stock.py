@@ -1,16 +1,15 @@
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from v8lib import figure_stock, plots
 from v8lib.figure_png import png_of
+from v8lib.storage import read_json
 from v8ops.run.kernel_imports import LATER
+from v8ops.run.steps import NOTEBOOKS, PROJECT
 
-PROJECT = Path(__file__).parent.parent
 AHEAD = "v8ops.run.figures_ahead"
 
 
@@ -63,7 +62,7 @@ def test_the_parent_of_kernels_makes_what_the_longest_notebook_draws():
     code = f"import {AHEAD}; from v8lib.figure_stock import _stock"
     code += "; print(sum(map(len, _stock.values())))"
     run = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True)
-    cells = json.loads((PROJECT / "notebooks" / "04_diagnose.ipynb").read_text())["cells"]
+    cells = read_json(NOTEBOOKS / "04_diagnose.ipynb")["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     drawn = sum("image/png" in output.get("data", {}) for output in outputs)
     assert int(run.stdout) == drawn > 0

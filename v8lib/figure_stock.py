@@ -1,7 +1,7 @@
 """Empty figures with their axes, some of them made before they are wanted.
 
 Axes are some ninety small objects each, and every tick that a drawing adds is six more, which
-take over the looks of the first. That is a fifth of a figure's time before anything is drawn. The
+take over the looks of the first. That is a quarter of a simple figure's time. The
 parent of forked kernels makes a stock of them once, and every kernel forked after that finds all
 of it.
 """
