@@ -84,17 +84,3 @@ def test_both_heads_teach_the_hidden_layers():
     auxiliary.auxiliary_loss(predicted, torch.zeros(7, 2), torch.ones(2)).backward()
     assert heads.net.layers[0].weight.grad.abs().sum() > 0.0
     assert heads.net.layers[-1].weight.grad is None, "the class scores are not touched by it"
-
-
-def test_the_closed_form_of_the_loss_is_autograd_s():
-    generator = torch.Generator().manual_seed(0)
-    predicted, targets = (
-        torch.randn(9, 2, generator=generator, dtype=torch.float64) for _ in range(2)
-    )
-    predicted.requires_grad_()
-    weights = torch.tensor([0.03, 0.5], dtype=torch.float64)
-    expected = auxiliary.auxiliary_loss(predicted, targets, weights)
-    (slope,) = torch.autograd.grad(expected, predicted)
-    loss, gradient = auxiliary.auxiliary_loss_gradient(predicted.detach(), targets, weights)
-    torch.testing.assert_close(loss, expected.detach(), rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(gradient, slope, rtol=1e-12, atol=1e-12)

@@ -4,18 +4,18 @@ import torch
 from v8lib import noise
 
 CPU = torch.device("cpu")
-SHAPES = [(64, 51), (64, 25), (3, 1)]
+SIZES = [64 * 51, 64 * 25, 3]
 
 
 def source(seed=0):
-    made = noise.Noise(SHAPES, CPU)
+    made = noise.Noise(SIZES, CPU)
     made.seed(np.random.default_rng(seed))
     return made
 
 
-def test_a_draw_has_the_shapes_asked_for_and_is_the_generator_s():
+def test_a_draw_has_the_sizes_asked_for_and_is_the_generator_s():
     first, again, other = source().draw(), source().draw(), source(1).draw()
-    assert [tuple(part.shape) for part in first] == SHAPES
+    assert [tuple(part.shape) for part in first] == [(size,) for size in SIZES]
     assert all(part.dtype == torch.int16 for part in first)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0], other[0])
@@ -32,7 +32,7 @@ def test_the_next_draw_is_new_and_leaves_the_last_alone():
 def test_every_one_of_the_65536_numbers_is_as_likely():
     """Counts of 256 equal bins over 400 draws: chi-square with 255 degrees of freedom."""
     made = source()
-    found = np.concatenate([part.numpy().ravel() for _ in range(400) for part in made.draw()])
+    found = np.concatenate([part.numpy() for _ in range(400) for part in made.draw()])
     counts = np.bincount((found.astype(np.int64) + 2**15) // 256, minlength=256)
     expected = len(found) / 256
     chi_square = ((counts - expected) ** 2 / expected).sum()
@@ -43,7 +43,7 @@ def test_every_one_of_the_65536_numbers_is_as_likely():
 
 def test_neighbours_are_independent():
     made = source()
-    dropped = np.concatenate([(made.draw()[0].numpy() < -13_000).ravel() for _ in range(200)])
+    dropped = np.concatenate([made.draw()[0].numpy() < -13_000 for _ in range(200)])
     for lag in (1, 2, 3, 4, 51):
         a, b = dropped[:-lag], dropped[lag:]
         # 650,000 pairs: a correlation by chance has a standard error of 0.0012.
@@ -54,7 +54,7 @@ def test_another_device_draws_for_itself(monkeypatch):
     """The path of a GPU, on the CPU: seeded by the same generator, from a buffer of its own."""
     generator = torch.Generator()
     monkeypatch.setattr(torch, "Generator", lambda device: generator)
-    made = noise.Noise(SHAPES, torch.device("meta"))
+    made = noise.Noise(SIZES, torch.device("meta"))
     assert not made.on_cpu
     made.bits = torch.empty(made.total, dtype=torch.int16)
     draws = []
@@ -63,6 +63,6 @@ def test_another_device_draws_for_itself(monkeypatch):
         draws.append([part.clone() for part in made.draw()])
     assert torch.equal(draws[0][0], draws[1][0])
     assert not torch.equal(draws[0][0], draws[2][0])
-    found = torch.cat([part.flatten() for part in draws[0]]).float()
+    found = torch.cat(draws[0]).float()
     assert float(found.min()) < -30_000.0
     assert float(found.max()) > 30_000.0

@@ -30,17 +30,20 @@ class AdamW:
     """
 
     def __init__(self, flat: FlatParameters, *, weight_decay: float, clip: float) -> None:
-        self.flat, self.weight_decay, self.clip = flat, weight_decay, clip
+        self.flat, self.weight_decay = flat, weight_decay
         self.mean = torch.zeros_like(flat.values)
         self.square = torch.zeros_like(flat.values)
         self.step_count = torch.zeros((), device=flat.values.device)
+        # As tensors: a Python number beside a tensor is made into one, and cast, at every step.
+        self.longest, self.little = map(flat.values.new_tensor, (clip, NORM_EPSILON))
+        self.one = torch.ones_like(self.step_count)
 
     def step(self, learning_rate: Tensor) -> None:
         """Update the parameters; the rate is a scalar tensor, so that no value is waited for."""
         gradient = self.flat.gradient
-        norm = torch.dot(gradient, gradient).sqrt_().add_(NORM_EPSILON)
-        gradient.mul_(norm.reciprocal_().mul_(self.clip).clamp_(max=1.0))
-        self.step_count.add_(1.0)
+        norm = torch.dot(gradient, gradient).sqrt_().add_(self.little)
+        gradient.mul_(norm.reciprocal_().mul_(self.longest).clamp_(max=1.0))
+        self.step_count.add_(self.one)
         torch._fused_adamw_(
             [self.flat.values],
             [gradient],

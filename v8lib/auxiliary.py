@@ -80,15 +80,6 @@ def auxiliary_loss(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tenso
     return (weights * ((predicted - targets) ** 2).mean(dim=0)).sum()
 
 
-def auxiliary_loss_gradient(
-    predicted: Tensor, targets: Tensor, weights: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the loss of `auxiliary_loss` and its gradient by `predicted`, in closed form."""
-    apart = predicted - targets
-    gradient = apart * (weights * (2.0 / len(targets)))
-    return 0.5 * torch.sum(apart * gradient), gradient
-
-
 def build_two_heads(n_features: int, *, dropout: float, normalization: Normalization) -> TwoHeads:
     """Return a new net with both heads."""
     net = V8TradingNet(n_features, dropout=dropout, normalization=normalization)

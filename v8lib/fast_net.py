@@ -19,56 +19,52 @@ from v8lib.gate import NOISE_VALUES, Gate, relu
 from v8lib.model import HIDDEN, N_CLASSES, AdaptiveNorm
 
 LAYERS_PER_BLOCK = 4  # linear, norm, ReLU, dropout
+BATCH_BACKWARD = torch.ops.aten.native_batch_norm_backward.out
+LAYER_BACKWARD = torch.ops.aten.native_layer_norm_backward.out
+EVERY_ONE = [True] * 3  # gradients of rows, weight and bias are all wanted
 
 
 class BatchPart:
-    """BatchNorm over some rows of the batch, and its gradient."""
+    """BatchNorm and ReLU over some rows of the batch, and the norm's gradient."""
 
     def __init__(self, norm: nn.BatchNorm1d, flat: FlatParameters) -> None:
-        self.norm = norm
         pairs = [flat.views(p) for p in (norm.weight, norm.bias)]
         (self.weight, self.bias), self.gradients = zip(*pairs, strict=True)
+        self.running = norm.running_mean, norm.running_var
+        self.saved = tuple(torch.empty_like(known) for known in self.running)  # mean, 1 / deviation
+        self.momentum, self.eps = norm.momentum, norm.eps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised rows, and move the running statistics along."""
-        n = self.norm
-        running = (n.running_mean, n.running_var)
-        out, *self.saved = torch.native_batch_norm(
-            x, self.weight, self.bias, *running, True, n.momentum, n.eps
-        )
-        return out
+    def forward(self, x: Tensor, out: Tensor) -> None:
+        """Put what is left of `x` into `out`, and move the running statistics along."""
+        known = (self.weight, self.bias, *self.running, True, self.momentum, self.eps)
+        torch.native_batch_norm(x, *known, out=(out, *self.saved))
+        relu(out, out)
 
-    def backward(self, gradient: Tensor, x: Tensor) -> Tensor:
-        """Return the gradient of the rows that `forward` was given, and keep the norm's own."""
-        n = self.norm
-        known = (self.weight, n.running_mean, n.running_var, *self.saved, True, n.eps)
-        out, *own = torch.ops.aten.native_batch_norm_backward(gradient, x, *known, [True] * 3)
-        for kept, found in zip(self.gradients, own, strict=True):
-            kept.copy_(found)
-        return out
+    def backward(self, gradient: Tensor, x: Tensor) -> None:
+        """Turn the gradient of the normalised rows into that of `x`, and keep the norm's own."""
+        known = (self.weight, *self.running, *self.saved, True, self.eps, EVERY_ONE)
+        weight, bias = self.gradients
+        BATCH_BACKWARD(gradient, x, *known, out0=gradient, out1=weight, out2=bias)
 
 
 class LayerPart:
-    """LayerNorm over some rows of the batch, and its gradient."""
+    """LayerNorm and ReLU over some rows of the batch, and the norm's gradient."""
 
     def __init__(self, norm: nn.LayerNorm, flat: FlatParameters) -> None:
-        self.norm = norm
         pairs = [flat.views(p) for p in (norm.weight, norm.bias)]
         self.parameters, self.gradients = zip(*pairs, strict=True)
+        self.shape, self.eps = norm.normalized_shape, norm.eps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised rows."""
-        shape, eps = self.norm.normalized_shape, self.norm.eps
-        out, *self.saved = torch.native_layer_norm(x, shape, *self.parameters, eps)
-        return out
+    def forward(self, x: Tensor, out: Tensor) -> None:
+        """Put what is left of `x` into `out`."""
+        normal, *self.saved = torch.native_layer_norm(x, self.shape, *self.parameters, self.eps)
+        relu(normal, out)
 
-    def backward(self, gradient: Tensor, x: Tensor) -> Tensor:
-        """Return the gradient of the rows that `forward` was given, and keep the norm's own."""
-        known = (self.norm.normalized_shape, *self.saved, *self.parameters)
-        out, *own = torch.ops.aten.native_layer_norm_backward(gradient, x, *known, [True] * 3)
-        for kept, found in zip(self.gradients, own, strict=True):
-            kept.copy_(found)
-        return out
+    def backward(self, gradient: Tensor, x: Tensor) -> None:
+        """Turn the gradient of the normalised rows into that of `x`, and keep the norm's own."""
+        known = (self.shape, *self.saved, *self.parameters, EVERY_ONE)
+        weight, bias = self.gradients
+        LAYER_BACKWARD(gradient, x, *known, out0=gradient, out1=weight, out2=bias)
 
 
 def norms_of(norm: nn.Module) -> list[nn.Module]:
@@ -119,7 +115,7 @@ class HiddenBlock:
         """Return what is left of `x` times `scale` after this block, before its own scale."""
         torch.addmm(self.bias, x, self.transposed[0], alpha=scale, out=self.linear_out)
         for part in self.parts:
-            relu(part.norm.forward(part.linear_out), part.out)
+            part.norm.forward(part.linear_out, part.out)
         self.gate.drop(noise)
         return self.out
 
@@ -130,7 +126,7 @@ class HiddenBlock:
         """
         self.gate.close(self.slope)
         for part in self.parts:
-            part.slope.copy_(part.norm.backward(part.slope, part.linear_out))
+            part.norm.backward(part.slope, part.linear_out)
         torch.sum(self.slope, 0, out=self.bias_gradient)
         self.weight_gradient.addmm_(self.transposed[1], x, beta=0.0, alpha=scale)
 
@@ -167,6 +163,7 @@ class FastNet:
             for linear, norm, _, dropout in blocks
         ]
         self.scores = self.weight.new_empty(n_rows, N_CLASSES + N_TARGETS)
+        self.last_slope = self.blocks[-1].slope.to(self.weight.dtype)  # itself, if not rounded
 
     def forward(self, x: Tensor, noise: Sequence[Tensor]) -> Tensor:
         """Return class scores and predicted targets side by side, shape (n_rows, 5).
@@ -175,8 +172,8 @@ class FastNet:
         ----------
         x : Tensor of shape (n_rows, n_features)
             In the precision of the hidden layers; kept until `backward`.
-        noise : sequence of int16 Tensors of shape (n_rows, width)
-            Per hidden layer, uniform over all values; used up.
+        noise : sequence of int16 Tensors of shape (n_rows * width,)
+            Per hidden layer, uniform over all values.
         """
         self.flat.round()
         self.x, scale = x, 1.0
@@ -190,7 +187,9 @@ class FastNet:
         scale = self.blocks[-1].scale
         torch.sum(gradient, 0, out=self.bias_gradient)
         self.weight_gradient.addmm_(gradient.t(), self.last, beta=0.0, alpha=scale)
-        self.blocks[-1].slope.copy_(torch.mm(gradient, self.weight).mul_(scale))
+        self.last_slope.addmm_(gradient, self.weight, beta=0.0, alpha=scale)
+        if self.flat.rounds:
+            self.blocks[-1].slope.copy_(self.last_slope)
         for k in reversed(range(len(self.blocks))):
             block, below = self.blocks[k], self.blocks[k - 1] if k else None
             block.backward(below.out if below else self.x, below.scale if below else 1.0)
@@ -205,6 +204,6 @@ class FastNet:
                 norm.num_batches_tracked += n
 
 
-def noise_shapes(n_rows: int) -> list[tuple[int, int]]:
-    """Return the shapes of the noise that a step of `n_rows` needs."""
-    return [(n_rows, width) for width in HIDDEN]
+def noise_sizes(n_rows: int) -> list[int]:
+    """Return how much noise each hidden layer needs for a step of `n_rows`."""
+    return [n_rows * width for width in HIDDEN]

@@ -38,16 +38,21 @@ class Gate:
         self.dropped = min(round(dropout * NOISE_VALUES), NOISE_VALUES - 1)
         integer = OF_BITS.get(out.dtype)
         self.bits = None if integer is None else out.view(integer)
+        self.kept = torch.empty_like(out if integer is None else self.bits)
+        self.decided = self.kept.view(-1)
+        # As a tensor: a Python number beside a tensor is made into one, and cast, at every step.
+        least = self.dropped - NOISE_VALUES // 2
+        self.least_kept = torch.tensor(least, dtype=torch.int16, device=out.device)
 
     def drop(self, noise: Tensor) -> None:
-        """Make what is dropped zero; `noise` is int16, uniform, and is written over."""
+        """Make what is dropped zero; `noise` is int16, (n_rows * width,), uniform."""
         if not self.dropped:
             return
-        kept = noise.ge_(self.dropped - NOISE_VALUES // 2)  # 1 or 0
+        torch.ge(noise, self.least_kept, out=self.decided)  # 1 or 0
         if self.bits is None:
-            self.out.mul_(kept)
+            self.out.mul_(self.kept)
         else:
-            self.bits.bitwise_and_(kept.neg_())  # all bits, or none
+            self.bits.bitwise_and_(self.kept.neg_())  # all bits, or none
 
     def close(self, slope: Tensor) -> None:
         """Make the slope of everything zero that ReLU or dropout took, in place."""

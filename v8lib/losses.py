@@ -55,43 +55,6 @@ def loss_table(*, alpha: float, smoothing: float, class_weights: Tensor) -> Tens
     return alpha * class_weights * targets.fill_diagonal_(1.0 - smoothing)
 
 
-def focal_loss_gradient(
-    logits: Tensor, labels: Tensor, table: Tensor, *, gamma: float
-) -> tuple[Tensor, Tensor]:
-    """Return the loss of `focal_loss` and its gradient by the logits, in closed form.
-
-    With t_i of the table, the loss of a row is the sum of -t_i * (1 - p_i)**gamma * ln p_i.
-    Its slope by ln p_i is s_i = -t_i * ((1 - p_i)**gamma - gamma * p_i * (1 - p_i)**(gamma - 1)
-    * ln p_i), and by the logits s_i - p_i * sum of s.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (n_rows, 3)
-        Raw scores.
-    labels : int64 Tensor of shape (n_rows,)
-        `Label` values.
-    table : Tensor of shape (3, 3)
-        From `loss_table`.
-    gamma : float
-        Focusing exponent.
-
-    Returns
-    -------
-    loss : scalar Tensor
-    gradient : Tensor of shape (n_rows, 3)
-    """
-    log_probs = functional.log_softmax(logits, dim=1)
-    probs = log_probs.exp()
-    weights = table.index_select(0, labels).div_(-len(labels))
-    slope = weights
-    if gamma:
-        rest = (1.0 - probs).clamp_min_(REST_FLOOR)
-        weights = weights * rest**gamma
-        slope = (probs / rest).mul_(log_probs).mul_(-gamma).add_(1.0).mul_(weights)
-    gradient = torch.addcmul(slope, probs, slope.sum(dim=1, keepdim=True), value=-1.0)
-    return torch.sum(weights * log_probs), gradient
-
-
 def balanced_class_weights(labels: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return n / (3 * count) of each class on train, shape (3,), mean frequency-weighted 1.
 

@@ -11,7 +11,7 @@ PER_WORD = 4  # int16 in one 64-bit draw
 
 
 class Noise:
-    """Uniform int16 numbers of given shapes, new ones at every draw.
+    """Uniform int16 numbers, so many for each of several takers, new ones at every draw.
 
     On the CPU they are the raw output of the numpy generator: torch's own dropout draws
     number by number, which takes as long as the net's matrix products. Elsewhere the device
@@ -19,16 +19,14 @@ class Noise:
 
     Parameters
     ----------
-    shapes : sequence of tuples
-        Of one draw.
+    sizes : sequence of int
+        Numbers of one draw for each taker.
     device : torch.device
         Where the numbers are wanted.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], device: torch.device) -> None:
-        self.device = device
-        self.sizes, self.shapes = [int(np.prod(shape)) for shape in shapes], shapes
-        self.total = sum(self.sizes)
+    def __init__(self, sizes: Sequence[int], device: torch.device) -> None:
+        self.sizes, self.total = list(sizes), sum(sizes)
         self.on_cpu = device.type == "cpu"
         if not self.on_cpu:
             self.generator = torch.Generator(device)
@@ -40,12 +38,11 @@ class Noise:
         if not self.on_cpu:
             self.generator.manual_seed(int(rng.integers(2**62)))
 
-    def draw(self) -> list[Tensor]:
-        """Return new numbers, one tensor per shape. They may be written over."""
+    def draw(self) -> Sequence[Tensor]:
+        """Return new numbers, shape (size,) for each size. On a device they last until the next."""
         if self.on_cpu:
             words = self.rng.integers(2**64, size=-(-self.total // PER_WORD), dtype=np.uint64)
             bits = torch.from_numpy(words.view(np.int16)[: self.total])
         else:
             bits = self.bits.random_(LOW, HIGH, generator=self.generator)
-        parts = bits.split(self.sizes)
-        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return bits.split(self.sizes)

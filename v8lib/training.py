@@ -150,12 +150,11 @@ class _Session:
         started = time.perf_counter()
         self.step.noise.seed(stream(s.seed, *s.stream, "dropout", epoch))
         rates = self.rates[(epoch - 1) * steps : epoch * steps]
-        total = self.step.total.zero_()
         batches = self.rows.batches(stream(s.seed, *s.stream, "rows", epoch))
         for batch, rate in zip(batches, rates.to(s.device), strict=True):
             self.step(batch, rate)
         self.step.net.count_batches(steps)
-        train_loss = float(total) / steps  # the one number an epoch waits for
+        train_loss = self.step.loss.total() / steps  # the one number an epoch waits for
         seconds = time.perf_counter() - started
         if not math.isfinite(train_loss):
             raise TrainingError(f"the training loss is {train_loss} in epoch {epoch}")
