@@ -35,9 +35,8 @@ def heads_of(normalization, dropout, dtype=torch.float64):
 
 def noise_of(seed=0, n_rows=N_ROWS):
     rng = np.random.default_rng(seed)
-    sizes = fast_net.noise_sizes(n_rows)
-    made = [rng.integers(-(2**15), 2**15, size=size, dtype=np.int16) for size in sizes]
-    return [torch.from_numpy(bits) for bits in made]
+    size = fast_net.noise_size(n_rows)
+    return torch.from_numpy(rng.integers(-(2**15), 2**15, size=size, dtype=np.int16))
 
 
 def rows(n_rows=N_ROWS, dtype=torch.float64):
@@ -48,10 +47,11 @@ def rows(n_rows=N_ROWS, dtype=torch.float64):
 
 def with_masks(heads, noise):
     """Put the numbers that noise drops into a plain module."""
-    for k, bits in enumerate(noise):
+    n_rows = len(noise) // sum(HIDDEN)
+    for k, bits in enumerate(noise.split([n_rows * width for width in HIDDEN])):
         dropout = heads.net.layers[4 * k + 3]
         dropped = round(dropout.p * 2**16)
-        kept = (bits.to(torch.int64) + 2**15 >= dropped).view(-1, HIDDEN[k])
+        kept = (bits.to(torch.int64) + 2**15 >= dropped).view(n_rows, -1)
         heads.net.layers[4 * k + 3] = Mask(kept, 2**16 / (2**16 - dropped))
     return heads
 
@@ -158,7 +158,7 @@ def test_the_share_that_is_dropped_is_exact_to_sixteen_bits(dropout, share):
     heads = heads_of("layer", dropout)
     block = fast_net.FastNet(heads, N_ROWS, dtype=torch.float64).blocks[0]
     values = torch.arange(-(2**15), 2**15, dtype=torch.int16)
-    kept = values.ge_(block.gate.least_kept).to(torch.float64)
+    kept = (values > block.gate.last_dropped).to(torch.float64)
     assert 1.0 - float(kept.mean()) == pytest.approx(share, abs=2**-17)
     assert float(kept.mean()) * block.scale == pytest.approx(1.0, abs=1e-12), "the mean is kept"
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from v8lib.gate import NOISE_VALUES, Gate, relu
+from v8lib.gate import NOISE_VALUES, Gate, in_bits, relu
 
 KINDS = (torch.float32, torch.float64, torch.bfloat16)
 
@@ -13,41 +13,63 @@ def drawn(shape=(64, 48), seed=3):
     return rng.normal(size=shape), torch.from_numpy(bits)
 
 
+def gate_of(out, dropout, noise):
+    """Return a gate with noise where its slope will be."""
+    gate = Gate(out, torch.empty_like(out), dropout)
+    gate.slope.copy_(noise)
+    return gate
+
+
 @pytest.mark.parametrize("dtype", KINDS)
 @pytest.mark.parametrize("dropout", [0.0, 0.21, 0.3, 0.9])
 def test_a_gate_is_relu_then_dropout_and_its_slope_theirs(dtype, dropout):
     values, noise = drawn()
     x = torch.from_numpy(values).to(dtype)
-    gate = Gate(torch.empty_like(x), dropout)
+    out, slope = torch.empty_like(x), torch.empty_like(x)
+    gate = Gate(out, slope, dropout)
+    in_bits(slope).copy_(noise)
     kept = noise >= gate.dropped - NOISE_VALUES // 2
     for rows in (slice(20), slice(20, 64)):
-        relu(x[rows], gate.out[rows])
-    gate.drop(noise.flatten())
+        relu(x[rows], out[rows])
+    gate.drop()
     expected = x.clamp_min(0.0) * (kept if dropout else 1)
-    assert torch.equal(gate.out, expected)
-    slope = torch.from_numpy(drawn(seed=4)[0]).to(dtype)
-    closed = slope.clone()
-    gate.close(closed)
-    assert torch.equal(closed, torch.where(expected > 0, slope, 0.0))
+    assert torch.equal(out, expected)
+    found = torch.from_numpy(drawn(seed=4)[0]).to(dtype)
+    slope.copy_(found)
+    gate.close()
+    assert torch.equal(slope, torch.where(expected > 0, found, 0.0))
 
 
+@pytest.mark.parametrize("dtype", KINDS)
 @pytest.mark.parametrize("dropout", [0.3, 0.5])
-def test_as_many_are_dropped_as_asked_for(dropout):
+def test_as_many_are_dropped_as_asked_for(dropout, dtype):
     _, noise = drawn((400, 500))
-    gate = Gate(torch.ones(400, 500, dtype=torch.bfloat16), dropout)
-    gate.drop(noise.flatten())
-    assert abs(1.0 - gate.out.float().mean().item() - dropout) < 0.005
+    out = torch.ones(400, 500, dtype=dtype)
+    gate_of(out, dropout, noise).drop()
+    assert abs(1.0 - out.float().mean().item() - dropout) < 0.005
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+def test_the_largest_dropout_keeps_one_number_in_65536(dtype):
+    noise = torch.arange(-(2**15), 2**15, dtype=torch.int16)[None]
+    out = torch.ones(1, NOISE_VALUES, dtype=dtype)
+    gate_of(out, 0.9999999, noise).drop()
+    assert out.flatten().nonzero().flatten().tolist() == [NOISE_VALUES - 1]
 
 
 @pytest.mark.parametrize("dtype", KINDS)
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_a_nan_is_not_hidden(dtype, sign):
     x = torch.full((4, 8), float("nan"), dtype=torch.float64).copysign(torch.tensor(sign))
-    gate = Gate(torch.zeros(4, 8, dtype=dtype), 0.0)
-    relu(x.to(dtype), gate.out)
-    assert gate.out.isnan().all()
+    out = torch.zeros(4, 8, dtype=dtype)
+    relu(x.to(dtype), out)
+    assert out.isnan().all()
+    noise = torch.full((4, 8), 2**15 - 1, dtype=torch.int16)
+    gate_of(out, 0.3, noise).drop()
+    assert out.isnan().all(), "dropout keeps one as it keeps any other number"
 
 
 def test_in_bfloat16_the_bits_are_used():
-    assert Gate(torch.zeros(2, 2, dtype=torch.bfloat16), 0.3).bits.dtype == torch.int16
-    assert Gate(torch.zeros(2, 2), 0.3).bits is None
+    assert in_bits(torch.zeros(2, 2, dtype=torch.bfloat16)).dtype == torch.int16
+    plain = torch.zeros(2, 2)
+    assert in_bits(plain) is plain

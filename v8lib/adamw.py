@@ -30,35 +30,27 @@ class AdamW:
     """
 
     def __init__(self, flat: FlatParameters, *, weight_decay: float, clip: float) -> None:
-        self.flat, self.weight_decay = flat, weight_decay
+        self.gradient = flat.gradient
         self.mean = torch.zeros_like(flat.values)
         self.square = torch.zeros_like(flat.values)
         self.step_count = torch.zeros((), device=flat.values.device)
         # As tensors: a Python number beside a tensor is made into one, and cast, at every step.
         self.longest, self.little = map(flat.values.new_tensor, (clip, NORM_EPSILON))
         self.one = torch.ones_like(self.step_count)
+        every = (flat.values, flat.gradient, self.mean, self.square)
+        self.tensors = [*([t] for t in every), [], [self.step_count]]
+        self.numbers = {"beta1": BETAS[0], "beta2": BETAS[1], "weight_decay": weight_decay} | {
+            "eps": EPSILON,
+            "amsgrad": False,
+            "maximize": False,
+        }
 
     def step(self, learning_rate: Tensor) -> None:
         """Update the parameters; the rate is a scalar tensor, so that no value is waited for."""
-        gradient = self.flat.gradient
-        norm = torch.dot(gradient, gradient).sqrt_().add_(self.little)
-        gradient.mul_(norm.reciprocal_().mul_(self.longest).clamp_(max=1.0))
+        norm = torch.dot(self.gradient, self.gradient).sqrt_().add_(self.little)
+        self.gradient.mul_(torch.div(self.longest, norm).clamp_(max=1.0))
         self.step_count.add_(self.one)
-        torch._fused_adamw_(
-            [self.flat.values],
-            [gradient],
-            [self.mean],
-            [self.square],
-            [],
-            [self.step_count],
-            lr=learning_rate,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            weight_decay=self.weight_decay,
-            eps=EPSILON,
-            amsgrad=False,
-            maximize=False,
-        )
+        torch._fused_adamw_(*self.tensors, lr=learning_rate, **self.numbers)
 
     def state(self) -> dict[str, Tensor]:
         """Return what `load` takes up, by name."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from v8lib.auxiliary import N_TARGETS, TwoHeads
 from v8lib.flat_parameters import FlatParameters
-from v8lib.gate import NOISE_VALUES, Gate, relu
+from v8lib.gate import NOISE_VALUES, Gate, in_bits, relu
 from v8lib.model import HIDDEN, N_CLASSES, AdaptiveNorm
 
 LAYERS_PER_BLOCK = 4  # linear, norm, ReLU, dropout
@@ -24,64 +24,65 @@ LAYER_BACKWARD = torch.ops.aten.native_layer_norm_backward.out
 EVERY_ONE = [True] * 3  # gradients of rows, weight and bias are all wanted
 
 
+class Part(NamedTuple):
+    """The rows of a batch that one norm takes, in each of a block's tensors.
+
+    Made once, as everything that a norm is called with: to make a slice or a tuple takes as
+    long as the smallest computations of a step.
+    """
+
+    linear_out: Tensor
+    out: Tensor
+    slope: Tensor
+
+
 class BatchPart:
     """BatchNorm and ReLU over some rows of the batch, and the norm's gradient."""
 
-    def __init__(self, norm: nn.BatchNorm1d, flat: FlatParameters) -> None:
-        pairs = [flat.views(p) for p in (norm.weight, norm.bias)]
-        (self.weight, self.bias), self.gradients = zip(*pairs, strict=True)
-        self.running = norm.running_mean, norm.running_var
-        self.saved = tuple(torch.empty_like(known) for known in self.running)  # mean, 1 / deviation
-        self.momentum, self.eps = norm.momentum, norm.eps
+    def __init__(self, norm: nn.BatchNorm1d, part: Part, flat: FlatParameters) -> None:
+        self.out, running = part.out, (norm.running_mean, norm.running_var)
+        (weight, into_weight), (bias, into_bias) = map(flat.views, (norm.weight, norm.bias))
+        saved = [torch.empty_like(known) for known in running]  # mean, 1 / deviation
+        self.given = (part.linear_out, weight, bias, *running, True, norm.momentum, norm.eps)
+        self.results = part.out, *saved
+        known = (weight, *running, *saved, True, norm.eps, EVERY_ONE)
+        self.given_back = part.slope, part.linear_out, *known
+        self.gradients = {"out0": part.slope, "out1": into_weight, "out2": into_bias}
 
-    def forward(self, x: Tensor, out: Tensor) -> None:
-        """Put what is left of `x` into `out`, and move the running statistics along."""
-        known = (self.weight, self.bias, *self.running, True, self.momentum, self.eps)
-        torch.native_batch_norm(x, *known, out=(out, *self.saved))
-        relu(out, out)
+    def forward(self) -> None:
+        """Put what is left of `linear_out` into `out`, and move the running statistics along."""
+        torch.native_batch_norm(*self.given, out=self.results)
+        relu(self.out, self.out)
 
-    def backward(self, gradient: Tensor, x: Tensor) -> None:
-        """Turn the gradient of the normalised rows into that of `x`, and keep the norm's own."""
-        known = (self.weight, *self.running, *self.saved, True, self.eps, EVERY_ONE)
-        weight, bias = self.gradients
-        BATCH_BACKWARD(gradient, x, *known, out0=gradient, out1=weight, out2=bias)
+    def backward(self) -> None:
+        """Turn `slope`, of the normalised rows, into that of `linear_out`; keep the norm's own."""
+        BATCH_BACKWARD(*self.given_back, **self.gradients)
 
 
 class LayerPart:
     """LayerNorm and ReLU over some rows of the batch, and the norm's gradient."""
 
-    def __init__(self, norm: nn.LayerNorm, flat: FlatParameters) -> None:
-        pairs = [flat.views(p) for p in (norm.weight, norm.bias)]
-        self.parameters, self.gradients = zip(*pairs, strict=True)
-        self.shape, self.eps = norm.normalized_shape, norm.eps
+    def __init__(self, norm: nn.LayerNorm, part: Part, flat: FlatParameters) -> None:
+        self.out = part.out
+        (weight, into_weight), (bias, into_bias) = map(flat.views, (norm.weight, norm.bias))
+        self.given = part.linear_out, norm.normalized_shape, weight, bias, norm.eps
+        self.given_back = part.slope, part.linear_out, norm.normalized_shape
+        self.known = weight, bias, EVERY_ONE
+        self.gradients = {"out0": part.slope, "out1": into_weight, "out2": into_bias}
 
-    def forward(self, x: Tensor, out: Tensor) -> None:
-        """Put what is left of `x` into `out`."""
-        normal, *self.saved = torch.native_layer_norm(x, self.shape, *self.parameters, self.eps)
-        relu(normal, out)
+    def forward(self) -> None:
+        """Put what is left of `linear_out` into `out`."""
+        normal, *self.saved = torch.native_layer_norm(*self.given)
+        relu(normal, self.out)
 
-    def backward(self, gradient: Tensor, x: Tensor) -> None:
-        """Turn the gradient of the normalised rows into that of `x`, and keep the norm's own."""
-        known = (self.shape, *self.saved, *self.parameters, EVERY_ONE)
-        weight, bias = self.gradients
-        LAYER_BACKWARD(gradient, x, *known, out0=gradient, out1=weight, out2=bias)
+    def backward(self) -> None:
+        """Turn `slope`, of the normalised rows, into that of `linear_out`; keep the norm's own."""
+        LAYER_BACKWARD(*self.given_back, *self.saved, *self.known, **self.gradients)
 
 
 def norms_of(norm: nn.Module) -> list[nn.Module]:
     """Return the norms inside a norm layer, in the order of the rows they take in training."""
     return [norm.batch, norm.layer] if isinstance(norm, AdaptiveNorm) else [norm]
-
-
-class Part(NamedTuple):
-    """The rows of a batch that one norm takes, in each of a block's tensors, and that norm.
-
-    Made once: a slice takes as long as the smallest computations of a step.
-    """
-
-    norm: BatchPart | LayerPart
-    linear_out: Tensor
-    out: Tensor
-    slope: Tensor
 
 
 class HiddenBlock:
@@ -91,32 +92,31 @@ class HiddenBlock:
     left to the matrix product that reads the result, where it costs nothing.
     """
 
-    def __init__(
-        self, linear: nn.Linear, norm: nn.Module, dropout: float, flat: FlatParameters, n_rows: int
-    ) -> None:
+    def __init__(self, layers: Sequence[nn.Module], flat: FlatParameters, slope: Tensor) -> None:
+        linear, norm, _, dropout = layers
         self.weight, self.weight_gradient = flat.views(linear.weight)
         self.bias, self.bias_gradient = flat.views(linear.bias)
-        self.linear_out, self.out, self.slope = (
-            self.weight.new_empty(n_rows, len(self.weight)) for _ in range(3)
-        )
-        self.gate = Gate(self.out, dropout)
+        self.slope = slope
+        self.linear_out, self.out = torch.empty_like(slope), torch.empty_like(slope)
+        self.gate = Gate(self.out, slope, dropout.p)
         self.scale = NOISE_VALUES / (NOISE_VALUES - self.gate.dropped)
         inner = norms_of(norm)
+        n_rows = len(slope)
         first = n_rows // len(inner)
         rows = [slice(first), slice(first, n_rows)] if len(inner) > 1 else [slice(n_rows)]
         kinds = [BatchPart if isinstance(n, nn.BatchNorm1d) else LayerPart for n in inner]
         self.parts = [
-            Part(kind(n, flat), self.linear_out[some], self.out[some], self.slope[some])
+            kind(n, Part(*(t[some] for t in (self.linear_out, self.out, slope))), flat)
             for kind, n, some in zip(kinds, inner, rows, strict=True)
         ]
         self.transposed = self.weight.t(), self.slope.t()
 
-    def forward(self, x: Tensor, scale: float, noise: Tensor) -> Tensor:
+    def forward(self, x: Tensor, scale: float) -> Tensor:
         """Return what is left of `x` times `scale` after this block, before its own scale."""
         torch.addmm(self.bias, x, self.transposed[0], alpha=scale, out=self.linear_out)
         for part in self.parts:
-            part.norm.forward(part.linear_out, part.out)
-        self.gate.drop(noise)
+            part.forward()
+        self.gate.drop()
         return self.out
 
     def backward(self, x: Tensor, scale: float) -> None:
@@ -124,9 +124,9 @@ class HiddenBlock:
 
         Along the way the gradients of all its parameters are kept.
         """
-        self.gate.close(self.slope)
+        self.gate.close()
         for part in self.parts:
-            part.norm.backward(part.slope, part.linear_out)
+            part.backward()
         torch.sum(self.slope, 0, out=self.bias_gradient)
         self.weight_gradient.addmm_(self.transposed[1], x, beta=0.0, alpha=scale)
 
@@ -158,27 +158,31 @@ class FastNet:
         self.flat = FlatParameters(rounded, [*batch, *ends], dtype)
         self.weight, self.weight_gradient = self.flat.views(*ends[:2])
         self.bias, self.bias_gradient = self.flat.views(*ends[2:])
+        sizes = [n_rows * width for width in HIDDEN]
+        slopes = torch.empty(sum(sizes), dtype=dtype, device=self.weight.device)
         self.blocks = [
-            HiddenBlock(linear, norm, dropout.p, self.flat, n_rows)
-            for linear, norm, _, dropout in blocks
+            HiddenBlock(layers, self.flat, slope.view(n_rows, -1))
+            for layers, slope in zip(blocks, slopes.split(sizes), strict=True)
         ]
+        self.noise = in_bits(slopes)
         self.scores = self.weight.new_empty(n_rows, N_CLASSES + N_TARGETS)
         self.last_slope = self.blocks[-1].slope.to(self.weight.dtype)  # itself, if not rounded
 
-    def forward(self, x: Tensor, noise: Sequence[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
         """Return class scores and predicted targets side by side, shape (n_rows, 5).
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features)
             In the precision of the hidden layers; kept until `backward`.
-        noise : sequence of int16 Tensors of shape (n_rows * width,)
-            Per hidden layer, uniform over all values.
+        noise : int16 Tensor of shape (noise_size(n_rows),)
+            Uniform over all values.
         """
         self.flat.round()
         self.x, scale = x, 1.0
-        for block, bits in zip(self.blocks, noise, strict=True):
-            x, scale = block.forward(x, scale, bits), block.scale
+        self.noise.copy_(noise)
+        for block in self.blocks:
+            x, scale = block.forward(x, scale), block.scale
         self.last = x.to(self.weight.dtype)
         return torch.addmm(self.bias, self.last, self.weight.t(), alpha=scale, out=self.scores)
 
@@ -204,6 +208,6 @@ class FastNet:
                 norm.num_batches_tracked += n
 
 
-def noise_sizes(n_rows: int) -> list[int]:
-    """Return how much noise each hidden layer needs for a step of `n_rows`."""
-    return [n_rows * width for width in HIDDEN]
+def noise_size(n_rows: int) -> int:
+    """Return how many random integers a step of `n_rows` needs: one per hidden number."""
+    return n_rows * sum(HIDDEN)

@@ -80,7 +80,7 @@ class LossGradient:
         weights = slope = self.table.index_select(0, labels)
         if self.gamma:
             rest = torch.sub(self.one, probs).clamp_min_(REST_FLOOR)
-            weights = weights * rest**self.gamma
+            weights = weights * torch.pow(rest, self.gamma)
             slope = (probs / rest).mul_(log_probs)
             slope = torch.add(self.one, slope, alpha=-self.gamma).mul_(weights)
         torch.addcmul(slope, probs, slope.sum(dim=1, keepdim=True), value=-1.0, out=gradient)

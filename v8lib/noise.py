@@ -1,7 +1,5 @@
 """Random bits for dropout: sixteen for each number that may be dropped."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,7 +9,7 @@ PER_WORD = 4  # int16 in one 64-bit draw
 
 
 class Noise:
-    """Uniform int16 numbers, so many for each of several takers, new ones at every draw.
+    """Uniform int16 numbers; new ones at every draw.
 
     On the CPU they are the raw output of the numpy generator: torch's own dropout draws
     number by number, which takes as long as the net's matrix products. Elsewhere the device
@@ -19,18 +17,18 @@ class Noise:
 
     Parameters
     ----------
-    sizes : sequence of int
-        Numbers of one draw for each taker.
+    size : int
+        Numbers of one draw.
     device : torch.device
         Where the numbers are wanted.
     """
 
-    def __init__(self, sizes: Sequence[int], device: torch.device) -> None:
-        self.sizes, self.total = list(sizes), sum(sizes)
+    def __init__(self, size: int, device: torch.device) -> None:
+        self.size = size
         self.on_cpu = device.type == "cpu"
         if not self.on_cpu:
             self.generator = torch.Generator(device)
-            self.bits = torch.empty(self.total, dtype=torch.int16, device=device)
+            self.bits = torch.empty(self.size, dtype=torch.int16, device=device)
 
     def seed(self, rng: np.random.Generator) -> None:
         """Draw from this generator from now on."""
@@ -38,11 +36,9 @@ class Noise:
         if not self.on_cpu:
             self.generator.manual_seed(int(rng.integers(2**62)))
 
-    def draw(self) -> Sequence[Tensor]:
-        """Return new numbers, shape (size,) for each size. On a device they last until the next."""
-        if self.on_cpu:
-            words = self.rng.integers(2**64, size=-(-self.total // PER_WORD), dtype=np.uint64)
-            bits = torch.from_numpy(words.view(np.int16)[: self.total])
-        else:
-            bits = self.bits.random_(LOW, HIGH, generator=self.generator)
-        return bits.split(self.sizes)
+    def draw(self) -> Tensor:
+        """Return new numbers, shape (size,). On a device they last until the next draw."""
+        if not self.on_cpu:
+            return self.bits.random_(LOW, HIGH, generator=self.generator)
+        words = self.rng.bit_generator.random_raw(-(-self.size // PER_WORD))
+        return torch.from_numpy(words.view(np.int16)[: self.size])

@@ -7,7 +7,7 @@ from torch import Tensor
 from v8lib.adamw import AdamW
 from v8lib.auxiliary import TwoHeads
 from v8lib.epoch_rows import Batch
-from v8lib.fast_net import FastNet, noise_sizes
+from v8lib.fast_net import FastNet, noise_size
 from v8lib.hardware import DTYPES
 from v8lib.loss_gradient import LossGradient
 from v8lib.model import N_CLASSES
@@ -47,15 +47,15 @@ class TrainingStep:
             target_weights=(s.aux_volatility_weight, s.aux_return_weight),
         )
         self.optimizer = AdamW(self.net.flat, weight_decay=s.weight_decay, clip=s.gradient_clip)
-        self.noise = Noise(noise_sizes(n_rows), device)
+        self.noise = Noise(noise_size(n_rows), device)
         self.run = Replay(self._run, device)
 
     def __call__(self, batch: Batch, learning_rate: Tensor) -> None:
         """Update the net from a batch; `loss` sums up the batches' losses."""
-        self.run(*batch, learning_rate, *self.noise.draw())
+        self.run(*batch, learning_rate, self.noise.draw())
 
     def _run(
-        self, x: Tensor, y: Tensor, targets: Tensor, learning_rate: Tensor, *noise: Tensor
+        self, x: Tensor, y: Tensor, targets: Tensor, learning_rate: Tensor, noise: Tensor
     ) -> None:
         self.net.forward(x, noise)
         self.net.backward(self.loss(self.scores, y, self.predicted, targets))
