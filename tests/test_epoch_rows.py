@@ -10,6 +10,7 @@ X = np.random.default_rng(0).normal(size=(N, N_FEATURES)).astype(np.float32)
 X[:, 0] = np.arange(N)  # tells which row it is
 Y = np.random.default_rng(1).integers(3, size=N)
 TARGETS = torch.from_numpy(np.random.default_rng(2).normal(size=(N, 2)).astype(np.float32))
+TABLE = torch.arange(3.0)[:, None] + torch.tensor([0.0, 10.0, 20.0])  # tells the label thrice
 MIRROR = Mirror(np.array([1, -1, -1], np.float32), np.array([0, 0.5, -2], np.float32))
 
 
@@ -27,7 +28,7 @@ def rows_of(share=0.5, batch_size=10, dtype=torch.float32):
 
 
 def epoch(rows, seed=3):
-    return list(rows.batches(np.random.default_rng(seed)))
+    return list(rows.batches(np.random.default_rng(seed), TABLE))
 
 
 @pytest.mark.parametrize("chunk", [10, 35, 8_192])
@@ -40,7 +41,7 @@ def test_an_epoch_gives_each_row_at_most_once_with_its_own_label_and_targets(mon
     assert len(set(which.tolist())) == 100
     assert which.tolist() != sorted(which.tolist())
     np.testing.assert_array_equal(x.numpy(), X[which])
-    np.testing.assert_array_equal(y.numpy(), Y[which])
+    np.testing.assert_array_equal(y.numpy(), TABLE.numpy()[Y[which]])
     np.testing.assert_array_equal(targets.numpy(), TARGETS.numpy()[which])
 
 
@@ -55,7 +56,8 @@ def test_half_of_the_rows_are_turned_whole(monkeypatch, chunk):
     assert 30 <= turned.sum() <= 70
     np.testing.assert_array_equal(x[~turned], X[which[~turned]])
     np.testing.assert_allclose(x[turned], X[which[turned]] * MIRROR.sign + MIRROR.shift, rtol=1e-6)
-    np.testing.assert_array_equal(y, np.where(turned, 2 - Y[which], Y[which]))
+    labels = np.where(turned, 2 - Y[which], Y[which])
+    np.testing.assert_array_equal(y, TABLE.numpy()[labels])
     signs = np.where(turned[:, None], np.array([1.0, -1.0]), 1.0)
     np.testing.assert_allclose(targets, TARGETS.numpy()[which] * signs, rtol=1e-6)
     assert X.tobytes() == before[0].tobytes(), "the rows themselves stay as they are"
@@ -77,7 +79,7 @@ def test_another_generator_gives_another_order_and_turns_other_rows():
 
 def test_features_are_given_out_in_the_precision_asked_for():
     (x, y, targets), *_ = epoch(rows_of(dtype=torch.bfloat16))
-    assert (x.dtype, y.dtype, targets.dtype) == (torch.bfloat16, torch.int64, torch.float32)
+    assert (x.dtype, y.dtype, targets.dtype) == (torch.bfloat16, torch.float32, torch.float32)
 
 
 def test_fewer_rows_than_a_batch_are_one_batch():

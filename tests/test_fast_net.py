@@ -69,7 +69,7 @@ def fast(normalization, dropout, n_rows=N_ROWS, dtype=torch.float64, own=torch.f
     net = fast_net.FastNet(heads, n_rows, dtype=dtype)
     x, pull = rows(n_rows, dtype)
     with torch.no_grad():
-        out = net.forward(x, noise_of(n_rows=n_rows)).clone()
+        out = net.forward(x, noise_of(n_rows=n_rows), None).clone()
         net.backward(pull.to(own))
     return heads, net, out
 
@@ -112,10 +112,10 @@ def test_a_second_pass_leaves_nothing_of_the_first():
     first = net.flat.gradient.clone()
     x, pull = rows()
     with torch.no_grad():
-        net.forward(torch.full_like(x, 7.0), noise_of(seed=5))
+        net.forward(torch.full_like(x, 7.0), noise_of(seed=5), None)
         net.backward(pull.flip(0))
         assert not torch.equal(net.flat.gradient, first)
-        again = net.forward(x, noise_of())
+        again = net.forward(x, noise_of(), None)
         net.backward(pull)
     torch.testing.assert_close(again, out, rtol=0.0, atol=0.0)
     torch.testing.assert_close(net.flat.gradient, first, rtol=0.0, atol=0.0)
@@ -129,7 +129,7 @@ def test_the_gradient_is_the_slope_of_the_scores():
     rng = np.random.default_rng(4)
 
     def value():
-        return float((net.forward(x, noise_of()) * pull).sum())
+        return float((net.forward(x, noise_of(), None) * pull).sum())
 
     with torch.no_grad():
         for _ in range(5):

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from v8lib.gate import NOISE_VALUES, Gate, in_bits, relu
+from v8lib.noise import SHARED_VALUES
 
 KINDS = (torch.float32, torch.float64, torch.bfloat16)
 
@@ -31,7 +32,7 @@ def test_a_gate_is_relu_then_dropout_and_its_slope_theirs(dtype, dropout):
     kept = noise >= gate.dropped - NOISE_VALUES // 2
     for rows in (slice(20), slice(20, 64)):
         relu(x[rows], out[rows])
-    gate.drop()
+    gate.drop(None)
     expected = x.clamp_min(0.0) * (kept if dropout else 1)
     assert torch.equal(out, expected)
     found = torch.from_numpy(drawn(seed=4)[0]).to(dtype)
@@ -45,7 +46,7 @@ def test_a_gate_is_relu_then_dropout_and_its_slope_theirs(dtype, dropout):
 def test_as_many_are_dropped_as_asked_for(dropout, dtype):
     _, noise = drawn((400, 500))
     out = torch.ones(400, 500, dtype=dtype)
-    gate_of(out, dropout, noise).drop()
+    gate_of(out, dropout, noise).drop(None)
     assert abs(1.0 - out.float().mean().item() - dropout) < 0.005
 
 
@@ -53,8 +54,20 @@ def test_as_many_are_dropped_as_asked_for(dropout, dtype):
 def test_the_largest_dropout_keeps_one_number_in_65536(dtype):
     noise = torch.arange(-(2**15), 2**15, dtype=torch.int16)[None]
     out = torch.ones(1, NOISE_VALUES, dtype=dtype)
-    gate_of(out, 0.9999999, noise).drop()
+    gate_of(out, 0.9999999, noise).drop(None)
     assert out.flatten().nonzero().flatten().tolist() == [NOISE_VALUES - 1]
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("dropout", [0.0, 0.00004, 0.21, 0.3, 0.9999999])
+def test_with_shared_bits_the_same_numbers_are_dropped(dropout, dtype):
+    """Number by number, for all 65,536 of them: upper * 256 + shared."""
+    upper = torch.arange(-(2**7), 2**7, dtype=torch.int16)[None]
+    for shared in range(SHARED_VALUES):
+        whole, halves = (torch.ones(1, 2**8, dtype=dtype) for _ in range(2))
+        gate_of(whole, dropout, upper * SHARED_VALUES + shared).drop(None)
+        gate_of(halves, dropout, upper).drop(shared)
+        assert torch.equal(whole, halves)
 
 
 @pytest.mark.parametrize("dtype", KINDS)
@@ -65,7 +78,7 @@ def test_a_nan_is_not_hidden(dtype, sign):
     relu(x.to(dtype), out)
     assert out.isnan().all()
     noise = torch.full((4, 8), 2**15 - 1, dtype=torch.int16)
-    gate_of(out, 0.3, noise).drop()
+    gate_of(out, 0.3, noise).drop(None)
     assert out.isnan().all(), "dropout keeps one as it keeps any other number"
 
 

@@ -62,8 +62,8 @@ def test_five_steps_are_those_of_plain_torch(normalization):
     step = training_step.TrainingStep(own, settings, CLASS_WEIGHTS, N_ROWS)
     step.noise.seed(np.random.default_rng(0))
     with torch.no_grad():
-        for batch in batches(5):
-            step(batch, torch.tensor(0.002))
+        for x, y, targets in batches(5):
+            step((x, step.loss.table[y], targets), torch.tensor(0.002))
     step.net.count_batches(5)
     assert step.loss.total() == pytest.approx(expected, rel=1e-5)
     # AdamW divides a gradient by its own size. Behind BatchNorm the true gradient of a bias is 0
@@ -84,7 +84,7 @@ def _is_rounding(name, normalization):
 
 def test_dropout_is_drawn_anew_at_every_step():
     """Without learning, the loss of the same batch differs from step to step by dropout alone."""
-    (batch,) = batches(1)
+    ((x, y, targets),) = batches(1)
     for dropout, n_values in ((0.3, 4), (0.0, 1)):
         settings = replace(WITHOUT_DROPOUT, dropout=dropout, normalization="layer")
         step = training_step.TrainingStep(heads_of(settings), settings, CLASS_WEIGHTS, N_ROWS)
@@ -92,6 +92,6 @@ def test_dropout_is_drawn_anew_at_every_step():
         found = []
         with torch.no_grad():
             for _ in range(4):
-                step(batch, torch.tensor(0.0))
+                step((x, step.loss.table[y], targets), torch.tensor(0.0))
                 found.append(step.loss.total())
         assert len(set(found)) == n_values

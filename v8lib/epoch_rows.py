@@ -59,8 +59,11 @@ class EpochRows:
         self.batch = min(batch_size, len(y))
         self.steps = len(y) // self.batch
 
-    def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """Yield features, labels and targets of each batch of a new epoch."""
+    def batches(self, rng: np.random.Generator, table: Tensor) -> Iterator[Batch]:
+        """Yield each batch of a new epoch: features, what the loss makes of labels, targets.
+
+        `table`, shape (3, 3), has a row for each label: it is given out in the label's place.
+        """
         order = rng.permutation(len(self.y))
         turned = rng.random(len(order)) < self.share
         order = order[: self.steps * self.batch]
@@ -69,13 +72,14 @@ class EpochRows:
         upside_down = torch.from_numpy(places).to(self.device)
         y, targets = self.y.index_select(0, rows), self.targets.index_select(0, rows)
         y[upside_down] = len(CLASS_NAMES) - 1 - y[upside_down]  # DOWN and UP change places
+        weights = table.index_select(0, y)
         targets[upside_down] *= self.turned_targets
         chunk = max(1, CHUNK_ROWS // self.batch) * self.batch
         for start in range(0, len(order), chunk):
             some = slice(start, min(start + chunk, len(order)))
             low, high = np.searchsorted(places, (some.start, some.stop))
             x = self._features(rows[some], upside_down[low:high] - start)
-            parts = (part.split(self.batch) for part in (x, y[some], targets[some]))
+            parts = (part.split(self.batch) for part in (x, weights[some], targets[some]))
             yield from zip(*parts, strict=True)
 
     def _features(self, rows: Tensor, upside_down: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 The layers are few and fixed, so their gradients are known beforehand. What autograd adds is
 memory asked for anew at every step, copies of half batches, and random numbers drawn one after
 the other. Here results land in place, parameters and gradients lie in one tensor each, and
-what is dropped is decided by sixteen random bits a number. A test holds the gradient against
+what is dropped is decided by sixteen random bits. A test holds the gradient against
 that of the plain module.
 """
 
@@ -111,12 +111,12 @@ class HiddenBlock:
         ]
         self.transposed = self.weight.t(), self.slope.t()
 
-    def forward(self, x: Tensor, scale: float) -> Tensor:
+    def forward(self, x: Tensor, scale: float, shared: int | None) -> Tensor:
         """Return what is left of `x` times `scale` after this block, before its own scale."""
         torch.addmm(self.bias, x, self.transposed[0], alpha=scale, out=self.linear_out)
         for part in self.parts:
             part.forward()
-        self.gate.drop()
+        self.gate.drop(shared)
         return self.out
 
     def backward(self, x: Tensor, scale: float) -> None:
@@ -168,21 +168,21 @@ class FastNet:
         self.scores = self.weight.new_empty(n_rows, N_CLASSES + N_TARGETS)
         self.last_slope = self.blocks[-1].slope.to(self.weight.dtype)  # itself, if not rounded
 
-    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+    def forward(self, x: Tensor, noise: Tensor, shared: int | None) -> Tensor:
         """Return class scores and predicted targets side by side, shape (n_rows, 5).
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features)
             In the precision of the hidden layers; kept until `backward`.
-        noise : int16 Tensor of shape (noise_size(n_rows),)
-            Uniform over all values.
+        noise, shared : Tensor of shape (noise_size(n_rows),), and int or None
+            From `noise.Noise.draw`.
         """
         self.flat.round()
         self.x, scale = x, 1.0
         self.noise.copy_(noise)
         for block in self.blocks:
-            x, scale = block.forward(x, scale), block.scale
+            x, scale = block.forward(x, scale, shared), block.scale
         self.last = x.to(self.weight.dtype)
         return torch.addmm(self.bias, self.last, self.weight.t(), alpha=scale, out=self.scores)
 

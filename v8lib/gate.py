@@ -8,6 +8,8 @@ float32, and the result is the same.
 import torch
 from torch import Tensor
 
+from v8lib.noise import SHARED_VALUES
+
 NOISE_VALUES = 2**16  # of one random integer that decides whether a number is dropped
 KEEP_ABOVE = torch.ops.aten.threshold_backward.grad_input
 OF_BITS = {torch.bfloat16: torch.int16}  # integers of the noise's own size
@@ -52,10 +54,18 @@ class Gate:
         self.last_dropped = self.dropped - NOISE_VALUES // 2 - 1  # of the int16 numbers in order
         self.out, self.slope = in_bits(out), in_bits(slope)
 
-    def drop(self) -> None:
-        """Make zero what the noise in the slope's memory, uniform int16 numbers, drops."""
-        if self.dropped:
-            keep_above(self.last_dropped, self.slope, self.out)
+    def drop(self, shared: int | None) -> None:
+        """Make zero what the noise in the slope's memory drops.
+
+        Both come from `noise.Noise.draw`. With bits shared, that memory holds the upper ones: of
+        the numbers upper * 256 + shared, those up to `last_dropped` are dropped.
+        """
+        if not self.dropped:
+            return
+        last = self.last_dropped
+        if shared is not None:
+            last = (last - shared) // SHARED_VALUES
+        keep_above(last, self.slope, self.out)
 
     def close(self) -> None:
         """Make the slope of everything zero that ReLU or dropout took."""

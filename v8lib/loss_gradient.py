@@ -43,7 +43,7 @@ class LossGradient:
         target_weights: tuple[float, float],
     ) -> None:
         table = loss_table(alpha=alpha, smoothing=smoothing, class_weights=class_weights)
-        self.table, self.gamma = table.div_(-n_rows), gamma
+        self.table, self.gamma = table.div_(-n_rows), gamma  # row: label
         self.target_weights = class_weights.new_tensor(target_weights).mul_(2.0 / n_rows)
         self.one = class_weights.new_ones(())
         self.gradient, self.terms = (
@@ -52,7 +52,7 @@ class LossGradient:
         self.parts = [(t[:, :N_CLASSES], t[:, N_CLASSES:]) for t in (self.gradient, self.terms)]
 
     def __call__(
-        self, scores: Tensor, labels: Tensor, predicted: Tensor, targets: Tensor
+        self, scores: Tensor, weights: Tensor, predicted: Tensor, targets: Tensor
     ) -> Tensor:
         """Return the gradient by scores and predictions side by side, shape (n_rows, 5).
 
@@ -62,27 +62,27 @@ class LossGradient:
         ----------
         scores : Tensor of shape (n_rows, 3)
             Logits.
-        labels : int64 Tensor of shape (n_rows,)
-            `Label` values.
+        weights : Tensor of shape (n_rows, 3)
+            The row of `table` that belongs to each row's label.
         predicted, targets : Tensors of shape (n_rows, 2)
             Of the second task.
         """
         (by_scores, by_predicted), (of_scores, of_predicted) = self.parts
-        self._focal(scores, labels, by_scores, of_scores)
+        self._focal(scores, weights, by_scores, of_scores)
         apart = predicted - targets
         torch.mul(apart, self.target_weights, out=by_predicted)
         of_predicted.addcmul_(apart, by_predicted, value=0.5)
         return self.gradient
 
-    def _focal(self, scores: Tensor, labels: Tensor, gradient: Tensor, terms: Tensor) -> None:
+    def _focal(self, scores: Tensor, weights: Tensor, gradient: Tensor, terms: Tensor) -> None:
         log_probs = torch.log_softmax(scores, 1)
         probs = log_probs.exp()
-        weights = slope = self.table.index_select(0, labels)
+        slope = weights
         if self.gamma:
             rest = torch.sub(self.one, probs).clamp_min_(REST_FLOOR)
-            weights = weights * torch.pow(rest, self.gamma)
-            slope = (probs / rest).mul_(log_probs)
-            slope = torch.add(self.one, slope, alpha=-self.gamma).mul_(weights)
+            weights = weights * (rest if self.gamma == 2.0 else torch.pow(rest, self.gamma - 1.0))
+            slope = torch.addcmul(rest, probs, log_probs, value=-self.gamma).mul_(weights)
+            weights.mul_(rest)
         torch.addcmul(slope, probs, slope.sum(dim=1, keepdim=True), value=-1.0, out=gradient)
         terms.addcmul_(weights, log_probs)
 

@@ -150,7 +150,7 @@ class _Session:
         started = time.perf_counter()
         self.step.noise.seed(stream(s.seed, *s.stream, "dropout", epoch))
         rates = self.rates[(epoch - 1) * steps : epoch * steps]
-        batches = self.rows.batches(stream(s.seed, *s.stream, "rows", epoch))
+        batches = self.rows.batches(stream(s.seed, *s.stream, "rows", epoch), self.step.loss.table)
         for batch, rate in zip(batches, rates.to(s.device), strict=True):
             self.step(batch, rate)
         self.step.net.count_batches(steps)

@@ -52,11 +52,12 @@ class TrainingStep:
 
     def __call__(self, batch: Batch, learning_rate: Tensor) -> None:
         """Update the net from a batch; `loss` sums up the batches' losses."""
-        self.run(*batch, learning_rate, self.noise.draw())
+        noise, self.shared = self.noise.draw()
+        self.run(*batch, learning_rate, noise)
 
     def _run(
-        self, x: Tensor, y: Tensor, targets: Tensor, learning_rate: Tensor, noise: Tensor
+        self, x: Tensor, weights: Tensor, targets: Tensor, learning_rate: Tensor, noise: Tensor
     ) -> None:
-        self.net.forward(x, noise)
-        self.net.backward(self.loss(self.scores, y, self.predicted, targets))
+        self.net.forward(x, noise, self.shared)
+        self.net.backward(self.loss(self.scores, weights, self.predicted, targets))
         self.optimizer.step(learning_rate)
