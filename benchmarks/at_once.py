@@ -8,15 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
+from statistics import harmonic_mean
 
 from benchmarks import loops, ours
 from benchmarks.training_data import Run, TrainingData
+from v8lib.hardware import DTYPES
 from v8lib.model import use_threads
 from v8lib.training_settings import TrainingSettings
 from v8ops.proof.checks import one_thread
 
 Job = tuple[TrainingData, TrainingSettings]
 READY_WITHIN_S = 300.0
+TURN_EPOCHS = 2  # of a training that takes turns with the matrix products
 _jobs: list[Job] = []
 
 
@@ -90,8 +93,34 @@ def products_alone(n_features: int, batch: int, precision: str, threads: int) ->
 
 
 def _products(n_features: int, batch: int, precision: str, threads: int) -> float:
-    import torch
-
     use_threads(threads)
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    return loops.matrix_products(n_features, batch, dtype)
+    return loops.matrix_products(n_features, batch, DTYPES[precision])
+
+
+def in_turns_with_products(
+    job: Job, precision: str, threads: int, turns: int
+) -> list[tuple[float, float]]:
+    """Return rows/s of our training and of the matrix products alone, once per turn.
+
+    Both in one fresh process: the machine's pace moves within seconds, and a share of two figures
+    minutes apart moves with it. The products run before and after each training of a turn, which
+    is judged by the harmonic mean of the two.
+    """
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_in_turns, (job, precision, threads, turns))
+
+
+def _in_turns(job: Job, precision: str, threads: int, turns: int) -> list[tuple[float, float]]:
+    use_threads(threads)
+    data, settings = job[0], ours.with_precision(replace(job[1], epochs=TURN_EPOCHS), precision)
+    ours.train(*_few(data, settings))
+
+    def products() -> float:
+        return loops.matrix_products(data.train[0].shape[1], settings.batch_size, DTYPES[precision])
+
+    found = []
+    for turn in range(turns):
+        before = products()
+        rate = ours.train(data, replace(settings, seed=settings.seed + turn)).rows_per_second
+        found.append((rate, harmonic_mean((before, products()))))
+    return found

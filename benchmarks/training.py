@@ -6,7 +6,12 @@ from functools import partial
 from typing import Any
 
 from benchmarks import loops, ours
-from benchmarks.at_once import products_alone, train_alone, train_at_once
+from benchmarks.at_once import (
+    in_turns_with_products,
+    products_alone,
+    train_alone,
+    train_at_once,
+)
 from benchmarks.figures import rounds
 from benchmarks.machine import available_cores
 from benchmarks.training_data import Run, TrainingData, make_training_data
@@ -19,6 +24,7 @@ BATCHES = (256, 512, 1024)
 EXCESS_NATS = 0.02  # the fixed log loss: so much above that of the exact probabilities
 PLAIN, SKORCH, SKLEARN, LIGHTGBM = "plain loop", "skorch", "scikit-learn MLP", "LightGBM"
 PRECISIONS = ("fp32", "bf16")
+TURNS = 5  # a round, of training and matrix products
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,12 @@ def measure(parameters: Sequence[Parameters], *, repeats: int) -> dict[str, Any]
     repeats : int
         Rounds; every round trains with a seed of its own, ours and the peers with the same.
     """
-    data = [make_training_data(p) for p in parameters]
+    data, cores = [make_training_data(p) for p in parameters], available_cores()
     settings = [training_settings(p) for p in parameters]
     settings = [replace(s, patience_epochs=s.epochs) for s in settings]  # as many rows for all
     together, alone, floor = contestants(Contest(data, settings))
     found = rounds(together | alone | floor, repeats)
+    in_turns = in_turns_with_products((data[0], settings[0]), "fp32", cores, TURNS * repeats)
     level = data[0].possible_log_loss + EXCESS_NATS
     single = {name: found[name] for name in alone} | {PLAIN: [runs[0] for runs in found[PLAIN]]}
     return {
@@ -82,12 +89,13 @@ def measure(parameters: Sequence[Parameters], *, repeats: int) -> dict[str, Any]
         "rows": [len(d.train[1]) for d in data],
         "epochs": settings[0].epochs,
         "batch": settings[0].batch_size,
-        "cores": available_cores(),
+        "cores": cores,
         "possible_log_loss": data[0].possible_log_loss,
         "level": level,
         "together": {name: _together(found[name]) for name in together},
         "alone": {name: _alone(runs, level) for name, runs in single.items()},
         "floor": {name: found[name] for name in floor},
+        "in_turns": in_turns,
     }
 
 

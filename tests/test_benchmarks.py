@@ -298,7 +298,6 @@ class TestLimits:
         ],
     )
     def test_training_is_judged_round_by_round(self, rates, gaps, expected):
-        own = training.alone_name("fp32", 2, 256)
         found = {
             "cores": 2,
             "batch": 256,
@@ -308,10 +307,13 @@ class TestLimits:
                     rates, [[base + gap] for base, gap in zip((0.5, 0.6), gaps, strict=True)]
                 ),
             },
-            "alone": {own: {"rows_per_second": [45.0, 91.0]}},
-            "floor": {training.floor_name("fp32", 2): [100.0, 200.0]},
+            "in_turns": [(45.0, 100.0), (91.0, 200.0), (10.0, 100.0)],
         }
-        assert tuple(check.held for check in training_report.checks(found)) == expected
+        *checks, share = training_report.checks(found)
+        assert (*(check.held for check in checks), share.held) == expected
+        assert share.measured == "45.0% (10.0% to 45.5%, 3 turns)"
+        found["in_turns"].append((44.0, 100.0))
+        assert not training_report.checks(found)[-1].held
 
     def test_features_and_memory_are_judged_at_the_largest_size(self):
         small, large = str(features.LEAST_BARS), str(features.MOST_BARS)
