@@ -64,7 +64,8 @@ def test_a_share_between_two_256ths_is_exact_over_the_draws():
     made = source()
     shares = [float((numbers(made) < 0.3 * 2**16 - 2**15).mean()) for _ in range(2_000)]
     # 9.7 million numbers: a standard error of 0.00015, and of 0.00004 for what is shared.
-    assert abs(np.mean(shares) - 0.3) < 0.0007
+    # Always 77 would be 0.3008.
+    assert abs(np.mean(shares) - 0.3) < 0.0005
 
 
 def test_neighbours_are_independent():
