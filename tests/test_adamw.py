@@ -45,6 +45,32 @@ def test_twenty_steps_are_those_of_torch_with_its_clip(clip):
         torch.testing.assert_close(q, p, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("length", [0.0, 0.5, 1.0 - 3e-6, 1.0 - 1e-6, 1.0, 1.0 + 1e-6, 1.5])
+@pytest.mark.parametrize("clip", [0.3, 1e-6])
+def test_a_gradient_that_is_left_alone_would_not_have_been_changed(clip, length):
+    """On the CPU short gradients are not multiplied; elsewhere all are. Both to the same bits."""
+    found = []
+    for on_cpu in (True, False):
+        flat = flat_of(parameters())
+        optimizer = adamw.AdamW(flat, weight_decay=0.1, clip=clip)
+        assert optimizer.on_cpu
+        optimizer.on_cpu = on_cpu
+        (gradient,) = gradients(len(flat.values), 1)
+        flat.gradient.copy_(gradient * (clip * length / gradient.norm()))
+        optimizer.step(torch.tensor(0.01))
+        found.append((flat.values, flat.gradient))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    assert float(found[0][1].norm()) <= clip * (1.0 + 1e-5)
+
+
+def test_a_gradient_with_a_nan_becomes_one():
+    flat = flat_of(parameters())
+    flat.gradient.fill_(1e-3)[5] = float("nan")
+    adamw.AdamW(flat, weight_decay=0.1, clip=1.0).step(torch.tensor(0.01))
+    assert flat.values.isnan().all()
+
+
 def test_a_state_that_is_taken_up_goes_on_to_the_same_bits():
     whole, first, second = (flat_of(parameters()) for _ in range(3))
     steps = gradients(len(whole.values), 6)

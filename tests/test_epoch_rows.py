@@ -31,12 +31,19 @@ def epoch(rows, seed=3):
     return list(rows.batches(np.random.default_rng(seed), TABLE))
 
 
+def rows_of_all(batches):
+    """Return features, labels' rows of the table and targets, each (n_rows, width)."""
+    x, y, targets = zip(*batches, strict=True)
+    return torch.cat(x), torch.cat(y, dim=1).t(), torch.cat(targets, dim=1).t()
+
+
 @pytest.mark.parametrize("chunk", [10, 35, 8_192])
 def test_an_epoch_gives_each_row_at_most_once_with_its_own_label_and_targets(monkeypatch, chunk):
     monkeypatch.setattr(epoch_rows, "CHUNK_ROWS", chunk)
     batches = epoch(rows_of(share=0.0))
-    assert [len(part) for x, y, t in batches for part in (x, y, t)] == [10] * 30
-    x, y, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    shapes = {tuple(tuple(part.shape) for part in batch) for batch in batches}
+    assert (len(batches), shapes) == (10, {((10, N_FEATURES), (3, 10), (2, 10))})
+    x, y, targets = rows_of_all(batches)
     which = x[:, 0].long().numpy()
     assert len(set(which.tolist())) == 100
     assert which.tolist() != sorted(which.tolist())
@@ -50,7 +57,7 @@ def test_half_of_the_rows_are_turned_whole(monkeypatch, chunk):
     monkeypatch.setattr(epoch_rows, "CHUNK_ROWS", chunk)
     before = (X.copy(), Y.copy(), TARGETS.clone())
     batches = epoch(rows_of())
-    x, y, targets = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
+    x, y, targets = (part.numpy() for part in rows_of_all(batches))
     which = x[:, 0].astype(int)
     turned = (x[:, 1:] != X[which, 1:]).all(axis=1)
     assert 30 <= turned.sum() <= 70
@@ -85,4 +92,4 @@ def test_features_are_given_out_in_the_precision_asked_for():
 def test_fewer_rows_than_a_batch_are_one_batch():
     rows = rows_of(batch_size=1_000)
     assert (rows.batch, rows.steps) == (N, 1)
-    assert [len(y) for _, y, _ in epoch(rows)] == [N]
+    assert [len(x) for x, _, _ in epoch(rows)] == [N]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from v8lib.gate import NOISE_VALUES, Gate, in_bits, relu
+from v8lib.gate import NOISE_VALUES, Gate, in_bits, relu_into
 from v8lib.noise import SHARED_VALUES
 
 KINDS = (torch.float32, torch.float64, torch.bfloat16)
@@ -16,9 +16,9 @@ def drawn(shape=(64, 48), seed=3):
 
 def gate_of(out, dropout, noise):
     """Return a gate with noise where its slope will be."""
-    gate = Gate(out, torch.empty_like(out), dropout)
-    gate.slope.copy_(noise)
-    return gate
+    slope = torch.empty_like(out)
+    in_bits(slope).copy_(noise)
+    return Gate(out, slope, dropout)
 
 
 @pytest.mark.parametrize("dtype", KINDS)
@@ -31,7 +31,7 @@ def test_a_gate_is_relu_then_dropout_and_its_slope_theirs(dtype, dropout):
     in_bits(slope).copy_(noise)
     kept = noise >= gate.dropped - NOISE_VALUES // 2
     for rows in (slice(20), slice(20, 64)):
-        relu(x[rows], out[rows])
+        relu_into(out[rows])(x[rows])
     gate.drop(None)
     expected = x.clamp_min(0.0) * (kept if dropout else 1)
     assert torch.equal(out, expected)
@@ -75,7 +75,7 @@ def test_with_shared_bits_the_same_numbers_are_dropped(dropout, dtype):
 def test_a_nan_is_not_hidden(dtype, sign):
     x = torch.full((4, 8), float("nan"), dtype=torch.float64).copysign(torch.tensor(sign))
     out = torch.zeros(4, 8, dtype=dtype)
-    relu(x.to(dtype), out)
+    relu_into(out)(x.to(dtype))
     assert out.isnan().all()
     noise = torch.full((4, 8), 2**15 - 1, dtype=torch.int16)
     gate_of(out, 0.3, noise).drop(None)

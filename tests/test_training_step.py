@@ -63,7 +63,7 @@ def test_five_steps_are_those_of_plain_torch(normalization):
     step.noise.seed(np.random.default_rng(0))
     with torch.no_grad():
         for x, y, targets in batches(5):
-            step((x, step.loss.table[y], targets), torch.tensor(0.002))
+            step((x, step.loss.table[y].t(), targets.t()), torch.tensor(0.002))
     step.net.count_batches(5)
     assert step.loss.total() == pytest.approx(expected, rel=1e-5)
     # AdamW divides a gradient by its own size. Behind BatchNorm the true gradient of a bias is 0
@@ -92,6 +92,6 @@ def test_dropout_is_drawn_anew_at_every_step():
         found = []
         with torch.no_grad():
             for _ in range(4):
-                step((x, step.loss.table[y], targets), torch.tensor(0.0))
+                step((x, step.loss.table[y].t(), targets.t()), torch.tensor(0.0))
                 found.append(step.loss.total())
         assert len(set(found)) == n_values

@@ -5,6 +5,8 @@ imports torch's compiler, some two seconds in every new process, and a test hold
 `torch.optim.AdamW`.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -36,21 +38,36 @@ class AdamW:
         self.step_count = torch.zeros((), device=flat.values.device)
         # As tensors: a Python number beside a tensor is made into one, and cast, at every step.
         self.longest, self.little = map(flat.values.new_tensor, (clip, NORM_EPSILON))
-        self.one = torch.ones_like(self.step_count)
+        self.on_cpu = flat.values.device.type == "cpu"
+        self.short = max(0.0, clip - 2.0 * NORM_EPSILON) ** 2  # of this square nothing is clipped
+        self.squared = partial(torch.dot, self.gradient, self.gradient)
+        self.count = partial(self.step_count.add_, torch.ones_like(self.step_count))
         every = (flat.values, flat.gradient, self.mean, self.square)
-        self.tensors = [*([t] for t in every), [], [self.step_count]]
-        self.numbers = {"beta1": BETAS[0], "beta2": BETAS[1], "weight_decay": weight_decay} | {
-            "eps": EPSILON,
-            "amsgrad": False,
-            "maximize": False,
-        }
+        self.update = partial(
+            torch._fused_adamw_,
+            *([t] for t in every),
+            [],
+            [self.step_count],
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=weight_decay,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
 
     def step(self, learning_rate: Tensor) -> None:
         """Update the parameters; the rate is a scalar tensor, so that no value is waited for."""
-        norm = torch.dot(self.gradient, self.gradient).sqrt_().add_(self.little)
+        self._clip()
+        self.count()
+        self.update(lr=learning_rate)
+
+    def _clip(self) -> None:
+        squared = self.squared()
+        if self.on_cpu and squared.item() <= self.short:
+            return  # a factor of 1; on the CPU to ask makes nothing wait
+        norm = squared.sqrt_().add_(self.little)
         self.gradient.mul_(torch.div(self.longest, norm).clamp_(max=1.0))
-        self.step_count.add_(self.one)
-        torch._fused_adamw_(*self.tensors, lr=learning_rate, **self.numbers)
 
     def state(self) -> dict[str, Tensor]:
         """Return what `load` takes up, by name."""

@@ -50,11 +50,11 @@ class EpochRows:
         dtype: torch.dtype,
     ) -> None:
         self.x, self.y = (torch.from_numpy(part).to(device) for part in (x, y))
-        self.targets = targets.to(device)
+        self.targets = targets.to(device).t().contiguous()
         self.sign, self.shift = (
             torch.from_numpy(part).to(device) for part in (mirror.sign, mirror.shift)
         )
-        self.turned_targets = torch.tensor(TURNED_TARGETS, device=device)
+        self.turned_targets = torch.tensor(TURNED_TARGETS, device=device)[:, None]
         self.share, self.device, self.dtype = share, device, dtype
         self.batch = min(batch_size, len(y))
         self.steps = len(y) // self.batch
@@ -62,7 +62,8 @@ class EpochRows:
     def batches(self, rng: np.random.Generator, table: Tensor) -> Iterator[Batch]:
         """Yield each batch of a new epoch: features, what the loss makes of labels, targets.
 
-        `table`, shape (3, 3), has a row for each label: it is given out in the label's place.
+        `table`, shape (3, 3), has a row for each label: it is given out in the label's place, as
+        a column. So are the targets: shapes (batch, n_features), (3, batch) and (2, batch).
         """
         order = rng.permutation(len(self.y))
         turned = rng.random(len(order)) < self.share
@@ -70,17 +71,17 @@ class EpochRows:
         places = np.flatnonzero(turned[order])  # in the order of the epoch
         rows = torch.from_numpy(order).to(self.device)
         upside_down = torch.from_numpy(places).to(self.device)
-        y, targets = self.y.index_select(0, rows), self.targets.index_select(0, rows)
+        y, targets = self.y.index_select(0, rows), self.targets.index_select(1, rows)
         y[upside_down] = len(CLASS_NAMES) - 1 - y[upside_down]  # DOWN and UP change places
-        weights = table.index_select(0, y)
-        targets[upside_down] *= self.turned_targets
+        weights = table.t().index_select(1, y)
+        targets[:, upside_down] *= self.turned_targets
         chunk = max(1, CHUNK_ROWS // self.batch) * self.batch
         for start in range(0, len(order), chunk):
             some = slice(start, min(start + chunk, len(order)))
             low, high = np.searchsorted(places, (some.start, some.stop))
             x = self._features(rows[some], upside_down[low:high] - start)
-            parts = (part.split(self.batch) for part in (x, weights[some], targets[some]))
-            yield from zip(*parts, strict=True)
+            ahead = (part[:, some].split(self.batch, dim=1) for part in (weights, targets))
+            yield from zip(x.split(self.batch), *ahead, strict=True)
 
     def _features(self, rows: Tensor, upside_down: Tensor) -> Tensor:
         """Return the features of some rows, those at the places of `upside_down` turned."""

@@ -10,7 +10,6 @@ from v8lib.epoch_rows import Batch
 from v8lib.fast_net import FastNet, noise_size
 from v8lib.hardware import DTYPES
 from v8lib.loss_gradient import LossGradient
-from v8lib.model import N_CLASSES
 from v8lib.noise import Noise
 from v8lib.replay import Replay
 from v8lib.training_settings import TrainingSettings
@@ -36,10 +35,9 @@ class TrainingStep:
     ) -> None:
         s, device = settings, torch.device(settings.device)
         self.net = FastNet(heads, n_rows, dtype=DTYPES[s.precision])
-        self.scores = self.net.scores[:, :N_CLASSES]
-        self.predicted = self.net.scores[:, N_CLASSES:]
         self.loss = LossGradient(
-            n_rows,
+            self.net.scores,
+            self.net.slope,
             gamma=s.focal_gamma,
             alpha=s.focal_alpha,
             smoothing=s.label_smoothing,
@@ -59,5 +57,6 @@ class TrainingStep:
         self, x: Tensor, weights: Tensor, targets: Tensor, learning_rate: Tensor, noise: Tensor
     ) -> None:
         self.net.forward(x, noise, self.shared)
-        self.net.backward(self.loss(self.scores, weights, self.predicted, targets))
+        self.loss(weights, targets)
+        self.net.backward()
         self.optimizer.step(learning_rate)
