@@ -67,7 +67,7 @@ def test_five_steps_are_those_of_plain_torch(normalization):
     step.net.count_batches(5)
     assert step.loss.total() == pytest.approx(expected, rel=1e-5)
     # AdamW divides a gradient by its own size. Behind BatchNorm the true gradient of a bias is 0
-    # and what is found is rounding: its first steps are of full length, in any direction.
+    # and what autograd finds is rounding: its steps are of full length, in any direction.
     own_state, plain_state = own.state_dict(), plain.state_dict()
     compared = [n for n in plain_state if not _is_rounding(n, normalization)]
     assert len(compared) >= 16
