@@ -16,9 +16,9 @@ PER_WORD = 8  # int8 in one 64-bit draw
 class Noise:
     """Uniform integers of sixteen bits, new ones at every draw.
 
-    On the CPU they are the raw output of numpy's quickest generator, SFC64: torch's own dropout
-    draws number by number, which takes as long as the net's matrix products. Elsewhere the
-    device draws them; the numbers are then others. Both are seeded by the generator given.
+    On the CPU they are the raw output of SFC64, quicker than numpy's default: torch's own
+    dropout draws number by number, which takes as long as the net's matrix products. Elsewhere
+    the device draws them; the numbers are then others. Both are seeded by the generator given.
 
     Parameters
     ----------
