@@ -144,10 +144,12 @@ def test_an_inference_norm_that_was_never_trained_is_found(case):
 
 def test_parity_is_of_numpy_and_torch_through_every_member(case):
     batch, alone, by_torch = examination.parity(case)
-    assert batch.shape == alone.shape == by_torch.shape == (1_000, 3)
-    np.testing.assert_array_equal(
-        batch, case.models[-1].predict(case.tests[-1].features[:1_000]).probs
-    )
+    assert batch.shape == alone.shape == by_torch.shape == (250, 3)
+    whole = case.models[-1].predict(case.tests[-1].features).probs
+    of_rows = [np.abs(whole - row).max(axis=1).argmin() for row in batch]
+    assert of_rows[0] == 0 and of_rows[-1] == len(whole) - 1
+    assert set(np.diff(of_rows)) <= {k := len(whole) // 250, k + 1}, "spread over the test"
+    np.testing.assert_allclose(batch, whole[of_rows], rtol=0.0, atol=1e-12)
     np.testing.assert_allclose(alone, batch, rtol=0.0, atol=1e-12)
     np.testing.assert_allclose(by_torch, batch, rtol=0.0, atol=1e-5)
     assert by_torch.tobytes() != batch.tobytes(), "torch really ran"

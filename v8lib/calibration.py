@@ -209,7 +209,7 @@ def apply_calibration(calibration: Calibration, raw_logits: NDArray[np.floating]
     )
     no_skill = np.equal(calibration.inverse_temperature, 0.0)
     logits = np.where(no_skill, np.log(calibration.prior), learned)
-    return logits - logits.mean(axis=1, keepdims=True)
+    return logits - np.add.reduce(logits, axis=1, keepdims=True) / logits.shape[1]
 
 
 def temperature_curve(logits: Array, labels: NDArray[np.integer]) -> "pd.DataFrame":

@@ -23,8 +23,8 @@ of mass to every class, so a net that is a little too sure inverts to a negative
 def softmax(logits: NDArray[np.floating]) -> Array:
     """Return the softmax over the last axis in float64; shape unchanged."""
     logits = np.asarray(logits, dtype=np.float64)
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    shifted = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
+    return shifted / np.add.reduce(shifted, axis=-1, keepdims=True)
 
 
 def invert_focal(
@@ -58,10 +58,11 @@ def invert_focal(
     >>> invert_focal(p, gamma=0.0, smoothing=0.0, class_weights=np.ones(3)).round(3)
     array([[0.2, 0.3, 0.5]])
     """
-    v = np.clip(np.asarray(probs, dtype=np.float64), 1e-12, 1.0 - 1e-12)
-    focus = (1.0 - v) ** gamma - gamma * (1.0 - v) ** (gamma - 1.0) * v * np.log(v)
+    v = np.minimum(np.maximum(np.asarray(probs, dtype=np.float64), 1e-12), 1.0 - 1e-12)
+    rest = 1.0 - v
+    focus = rest**gamma - gamma * rest ** (gamma - 1.0) * v * np.log(v)
     smoothed = v / focus / class_weights
-    smoothed /= smoothed.sum(axis=-1, keepdims=True)
+    smoothed /= np.add.reduce(smoothed, axis=-1, keepdims=True)
     other = smoothing / (v.shape[-1] - 1)
     eta = np.maximum((smoothed - other) / (1.0 - smoothing - other), PROBABILITY_FLOOR)
-    return eta / eta.sum(axis=-1, keepdims=True)
+    return eta / np.add.reduce(eta, axis=-1, keepdims=True)

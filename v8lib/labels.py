@@ -14,6 +14,7 @@ from v8lib.series import min_window as min_window
 from v8lib.windows import Ladder, decayed_sum, segment_slices
 
 SIGMA_SPAN = 96  # bars, span of the EWMA volatility behind `vol_scaled` and `triple_barrier`
+SIGMA_REACH = 8 * SIGMA_SPAN  # older weights are about 1e-7
 MISSING = -1
 
 
@@ -96,6 +97,12 @@ def make_labels(
     return out
 
 
+def lookback_bars(horizon_bars: int, window_bars: int) -> int:
+    """Return how many bars before its own a label's threshold may look at, whatever the scheme."""
+    sigma_returns = 1 << SIGMA_REACH.bit_length()  # `decayed_sum` goes on to a power of two
+    return max(horizon_bars + window_bars, sigma_returns)
+
+
 def _bar_variance(bars: pd.DataFrame) -> NDArray[np.float64]:
     """Return each bar's squared move: the mean of its squared return and its squared range.
 
@@ -129,9 +136,9 @@ def _trailing_tercile(
 def _horizon_sigma(path: NDArray[np.float64], horizon_bars: int) -> NDArray[np.float64]:
     """Return the EWMA volatility of one bar times sqrt(horizon); NaN while it warms up."""
     decay = 1.0 - 2.0 / (SIGMA_SPAN + 1.0)
-    reach = 8 * SIGMA_SPAN  # older weights are about 1e-7
-    variance = (1.0 - decay) * decayed_sum(np.diff(path, prepend=path[:1]) ** 2, decay, reach)
-    variance[:reach] = np.nan
+    squares = np.diff(path, prepend=path[:1]) ** 2
+    variance = (1.0 - decay) * decayed_sum(squares, decay, SIGMA_REACH)
+    variance[:SIGMA_REACH] = np.nan
     sigma = np.sqrt(variance * horizon_bars)
     return np.where(sigma > 0.0, sigma, np.nan)
 

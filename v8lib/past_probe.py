@@ -8,11 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from v8lib.bars import bar_seconds, epoch_seconds
-from v8lib.labels import MISSING
+from v8lib.labels import MISSING, lookback_bars
 from v8lib.preparation import Prepared, Steps, prepare
 from v8lib.probes import PROBE_BARS, other_future
 from v8lib.scaling import Scaler
-from v8lib.series import REFERENCE_BARS
 from v8lib.splits import SplitIndex
 from v8lib.windows import segment_slices
 
@@ -101,7 +100,7 @@ def labels_misplaced(
     found: set[str] = set()
     for t in np.sort(rng.choice(positions, size=n_cuts)).tolist():
         run = int(starts[np.searchsorted(starts, t, side="right") - 1])
-        first = max(run, t - window_bars - 2 * horizon_bars - REFERENCE_BARS)
+        first = max(run, t - lookback_bars(horizon_bars, window_bars))
         window = prepared.bars.iloc[first : min(ends[run], t + horizon_bars + PROBE_BARS)]
         stored = int(prepared.rows.labels[np.searchsorted(positions, t)])
         found.update(_wrong_at(prepared, window, t - first, stored, horizon_bars, rng))
