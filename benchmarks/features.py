@@ -1,7 +1,7 @@
 """Part features: bars a second and peak memory by number of bars, alone and in a whole run."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -25,7 +25,12 @@ MOST_SECONDS, MOST_BYTES, MOST_RUN_BYTES, MOST_GROWTH = 2.5, 1.2e9, 1.6e9, 9.0
 
 
 def measure(
-    sizes: Sequence[int], run_sizes: Sequence[int], *, repeats: int, profile: str
+    sizes: Sequence[int],
+    run_sizes: Sequence[int],
+    *,
+    repeats: int,
+    profile: str,
+    ready: Callable[[], None],
 ) -> dict[str, Any]:
     """Return times and memory.
 
@@ -39,6 +44,8 @@ def measure(
         Rounds of the former; a run is made once per size.
     profile : str
         Of the runs.
+    ready : callable
+        Called before every round and every run; it returns when they may begin.
     """
     with tempfile.TemporaryDirectory(prefix="v8-bench-") as name:
         folders = {n: write_bars(Path(name) / str(n), n) for n in {*sizes, *run_sizes}}
@@ -47,11 +54,12 @@ def measure(
             for n in sizes
             for pages in "01"
         }
-        found = rounds(works, repeats)
+        found = rounds(works, repeats, ready)
         runs = {}
         for n in run_sizes:
             out = Path(name) / f"out-{n}"
             out.mkdir()
+            ready()
             run = run_suite(out, "run", profile=profile, symbols=(SYMBOL,), jobs=1, data=folders[n])
             runs[str(n)] = {key: run[key] for key in ("seconds", "peak_bytes", "wall", "cpu")}
     computed, with_large = ({str(n): found[f"{n}, {pages}"] for n in sizes} for pages in "01")

@@ -18,7 +18,9 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def rounds(works: Mapping[str, Callable[[int], Any]], repeats: int) -> dict[str, list[Any]]:
+def rounds(
+    works: Mapping[str, Callable[[int], Any]], repeats: int, ready: Callable[[], None]
+) -> dict[str, list[Any]]:
     """Return what each work gave, round after round.
 
     Every round does all works one after the other, every second one in the opposite order: a
@@ -30,9 +32,12 @@ def rounds(works: Mapping[str, Callable[[int], Any]], repeats: int) -> dict[str,
         Each is called with the number of the round, from 0.
     repeats : int
         Rounds, at least 1.
+    ready : callable
+        Called before every round; it returns when the round may begin.
     """
     found: dict[str, list[Any]] = {name: [] for name in works}
     for number in range(repeats):
+        ready()
         order = list(works) if number % 2 == 0 else list(works)[::-1]
         for name in order:
             found[name].append(works[name](number))

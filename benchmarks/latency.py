@@ -44,7 +44,9 @@ SAME_SCORES = 1e-3  # float32 against float64
 COLD_NETS = {"numpy_row": NUMPY, "torch_row": TORCH, "onnx_row": ONNX}
 
 
-def measure(*, n_signals: int, n_symbols: int, repeats: int, cold_repeats: int) -> dict[str, Any]:
+def measure(
+    *, n_signals: int, n_symbols: int, repeats: int, cold_repeats: int, ready: Callable[[], None]
+) -> dict[str, Any]:
     """Return latencies on a bundle that a smoke run has made.
 
     Parameters
@@ -55,32 +57,25 @@ def measure(*, n_signals: int, n_symbols: int, repeats: int, cold_repeats: int) 
         How many symbols "many" are; each has a net of its own.
     repeats, cold_repeats : int
         Rounds of warm and of cold measurements.
+    ready : callable
+        Called before every round; it returns when the round may begin.
     """
     with tempfile.TemporaryDirectory(prefix="v8-bench-") as name:
         folder = Path(name)
         jobs = available_cores()  # so that the run's threads are one
         run = run_suite(folder, "run", profile="smoke", symbols=(SYMBOL,), jobs=jobs)
-        sizes = {"n_signals": n_signals, "n_symbols": n_symbols}
-        often = {"repeats": repeats, "cold_repeats": cold_repeats}
-        return of_bundle(folder / run["bundles"][SYMBOL], folder, **sizes, **often)
-
-
-def of_bundle(
-    path: Path, folder: Path, *, n_signals: int, n_symbols: int, repeats: int, cold_repeats: int
-) -> dict[str, Any]:
-    """Return the latencies of a bundle; `folder` is for files that other processes read."""
-    use_threads(1)
-    bundle = ours.open_bundle(path)
-    weights = dict(bundle.runtime.members[0].net.weights)
-    model = write_onnx(folder / "net.onnx", weights)
-    reach = ours.reach_bars(bundle)
-    bars = simulated_arrays(reach + n_signals, bundle.manifest["interval_s"])
-    tails = [bars.at(slice(k, k + reach)) for k in range(n_signals)]
-    single = rounds(_single(bundle, weights, model, tails), repeats)
-    many = rounds(_many(bundle, weights, model, tails, n_symbols), repeats)
-    save_file(weights, folder / "net.safetensors")
-    ours.write_tail(folder / "tail.npz", tails[0])
-    cold = rounds(_cold(path, folder), cold_repeats)
+        use_threads(1)
+        bundle = ours.open_bundle(path := folder / run["bundles"][SYMBOL])
+        weights = dict(bundle.runtime.members[0].net.weights)
+        model = write_onnx(folder / "net.onnx", weights)
+        reach = ours.reach_bars(bundle)
+        bars = simulated_arrays(reach + n_signals, bundle.manifest["interval_s"])
+        tails = [bars.at(slice(k, k + reach)) for k in range(n_signals)]
+        single = rounds(_single(bundle, weights, model, tails), repeats, ready)
+        many = rounds(_many(bundle, weights, model, tails, n_symbols), repeats, ready)
+        save_file(weights, folder / "net.safetensors")
+        ours.write_tail(folder / "tail.npz", tails[0])
+        cold = rounds(_cold(path, folder), cold_repeats, ready)
     return {
         "bars": reach,
         "n_signals": n_signals,

@@ -147,5 +147,18 @@ def origin(part: Mapping[str, Any]) -> str:
         f"*Measured at commit {commit} (v8lib {code}{older}) in {part['seconds']:,.0f} s on "
         f"{machine['cpu']} ({sets}), {machine['cores']} cores, "
         f"{megabytes(machine['memory_bytes'])}, {machine['os']}, Python {machine['python']}; "
-        f"{versions}; a plain Python loop: {paces} million steps/s before and after.*{warning}"
+        f"{versions}; a plain Python loop: {paces} million steps/s before and after"
+        f"{patience(part)}.*{warning}"
+    )
+
+
+def patience(part: Mapping[str, Any]) -> str:
+    """Return what a part's rounds waited for; nothing where they did not."""
+    told = part.get("patience")
+    if not told:
+        return ""
+    late = f", and {told['slow_rounds']} began slower" if told["slow_rounds"] else ""
+    return (
+        f"; its {told['rounds']} rounds waited {told['waited_s']:.0f} s in all for "
+        f"{told['steps_per_second'] / 1e6:.1f}{late}"
     )

@@ -1,7 +1,7 @@
 """Part suite: a whole run by profile, engine and jobs, and what its time goes to."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +21,12 @@ MOST_SECONDS = {"smoke": 15.0, "default": 75.0}
 LEAST_WORK_SHARE = 0.7
 
 
-def measure(*, repeats: Mapping[str, int], symbols: Sequence[str] = SYMBOLS) -> dict[str, Any]:
+def measure(
+    *,
+    repeats: Mapping[str, int],
+    symbols: Sequence[str] = SYMBOLS,
+    ready: Callable[[], None],
+) -> dict[str, Any]:
     """Return the figures of every profile, engine and number of jobs.
 
     Every combination is run once, and what a run does by itself as often as asked: watched,
@@ -33,6 +38,8 @@ def measure(*, repeats: Mapping[str, int], symbols: Sequence[str] = SYMBOLS) -> 
         Runs of the latter; profiles with 0 are left out.
     symbols : sequence of str
         Whose models are made.
+    ready : callable
+        Called before every round; it returns when the round may begin.
     """
     found, unwatched = {}, {}
     for profile in (p for p in PROFILES if repeats.get(p)):
@@ -42,8 +49,8 @@ def measure(*, repeats: Mapping[str, int], symbols: Sequence[str] = SYMBOLS) -> 
             for jobs in JOBS
         }
         judged = {_name(profile): _worker(profile, None, None, symbols)}
-        found |= rounds(works, 1) | rounds(judged, repeats[profile])
-        unwatched |= rounds({profile: _timer(profile, symbols)}, repeats[profile])
+        found |= rounds(works, 1, ready) | rounds(judged, repeats[profile], ready)
+        unwatched |= rounds({profile: _timer(profile, symbols)}, repeats[profile], ready)
     return {"symbols": list(symbols), "runs": found, "unwatched": unwatched}
 
 

@@ -1,7 +1,7 @@
 """Part symbols: how the time and memory of a run grow with the number of symbols."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,7 +17,9 @@ JOBS = 2
 KEPT = ("seconds", "peak_bytes", "cpu")
 
 
-def measure(repeats: Mapping[int, int], *, profile: str) -> dict[str, Any]:
+def measure(
+    repeats: Mapping[int, int], *, profile: str, ready: Callable[[], None]
+) -> dict[str, Any]:
     """Return the figures of runs of many symbols, two at a time.
 
     Parameters
@@ -26,6 +28,8 @@ def measure(repeats: Mapping[int, int], *, profile: str) -> dict[str, Any]:
         How often to run with each number of symbols.
     profile : str
         Of the runs.
+    ready : callable
+        Called before every run; it returns when the run may begin.
     """
     names = [f"S{k:02d}" for k in range(1, max(repeats) + 1)]
     runs: dict[str, list[dict[str, Any]]] = {}
@@ -33,6 +37,7 @@ def measure(repeats: Mapping[int, int], *, profile: str) -> dict[str, Any]:
         for _ in range(times):
             with tempfile.TemporaryDirectory(prefix="v8-bench-") as name:
                 folder = Path(name)
+                ready()
                 run = run_suite(
                     folder,
                     "run",

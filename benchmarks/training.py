@@ -66,7 +66,9 @@ class Contest:
         return products_alone(n_features, batch, precision, threads)
 
 
-def measure(parameters: Sequence[Parameters], *, repeats: int) -> dict[str, Any]:
+def measure(
+    parameters: Sequence[Parameters], *, repeats: int, ready: Callable[[], None]
+) -> dict[str, Any]:
     """Return the figures of all trainings.
 
     Parameters
@@ -75,12 +77,15 @@ def measure(parameters: Sequence[Parameters], *, repeats: int) -> dict[str, Any]
         Of every symbol; the first is the one that is trained alone.
     repeats : int
         Rounds; every round trains with a seed of its own, ours and the peers with the same.
+    ready : callable
+        Called before every round; it returns when the round may begin.
     """
     data, cores = [make_training_data(p) for p in parameters], available_cores()
     settings = [training_settings(p) for p in parameters]
     settings = [replace(s, patience_epochs=s.epochs) for s in settings]  # as many rows for all
     together, alone, floor = contestants(Contest(data, settings))
-    found = rounds(together | alone | floor, repeats)
+    found = rounds(together | alone | floor, repeats, ready)
+    ready()
     in_turns = in_turns_with_products((data[0], settings[0]), "fp32", cores, TURNS * repeats)
     level = data[0].possible_log_loss + EXCESS_NATS
     single = {name: found[name] for name in alone} | {PLAIN: [runs[0] for runs in found[PLAIN]]}

@@ -6,6 +6,7 @@ short repeats: how busy the machine is changes both, and a slow machine is no fa
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import time
@@ -29,6 +30,8 @@ from benchmarks import (
     training,
     training_report,
 )
+from benchmarks import machine as machine_of_benchmarks
+from benchmarks.patience import Patience, no_patience
 from benchmarks.training_data import Epoch, Run, TrainingData
 from benchmarks.words import seconds_or_never, with_range
 from tests.runs import smoke_parameters
@@ -59,7 +62,9 @@ def cpu_seconds(works):
 
         return measured
 
-    found = figures.rounds({name: timed(work) for name, work in works.items()}, REPEATS)
+    found = figures.rounds(
+        {name: timed(work) for name, work in works.items()}, REPEATS, no_patience
+    )
     return {name: min(values) for name, values in found.items()}
 
 
@@ -123,8 +128,9 @@ class TestFigures:
     def test_every_second_round_goes_the_other_way(self):
         order = []
         works = {name: lambda r, n=name: order.append(n) or r for name in "ab"}
-        assert figures.rounds(works, 3) == {"a": [0, 1, 2], "b": [0, 1, 2]}
-        assert "".join(order) == "abbaab"
+        found = figures.rounds(works, 3, lambda: order.append("."))
+        assert found == {"a": [0, 1, 2], "b": [0, 1, 2]}
+        assert "".join(order) == ".ab.ba.ab"
 
     @pytest.mark.parametrize(("higher", "ratio"), [(True, 2.0), (False, 0.5)])
     def test_a_ratio_above_one_means_that_ours_is_better(self, higher, ratio):
@@ -408,6 +414,14 @@ class TestPage:
         assert page.QUICK not in text
         assert page.QUICK in page.page({"suite": part | {"quick": True}})
 
+    def test_a_page_tells_what_its_rounds_waited_for(self):
+        told = {"steps_per_second": 15e6, "waited_s": 70.0, "rounds": 6, "slow_rounds": 0}
+        assert page.patience({"patience": None}) == page.patience({}) == ""
+        words = "; its 6 rounds waited 70 s in all for 15.0"
+        assert page.patience({"patience": told}) == words
+        late = page.patience({"patience": told | {"slow_rounds": 2}})
+        assert late == f"{words}, and 2 began slower"
+
     def test_a_part_measured_alone_leaves_the_others_where_they_were(self, tmp_path, monkeypatch):
         earlier = {"suite": {"found": "old"}, "latency": {"found": "stays"}}
         write_json(tmp_path / "RESULTS.json", {"parts": earlier})
@@ -425,6 +439,55 @@ class TestPage:
         before, after = parts["suite"]["paces"]
         assert 0.1 < before / after < 10
         assert parts["latency"]["found"] == "stays"
+
+
+class TestPatience:
+    @pytest.fixture
+    def machine(self):
+        """A machine whose pace is read off a list, and the seconds for which it was left alone."""
+        paces, slept = [], []
+        waits = {"measure": lambda: paces.pop(0), "sleep": slept.append}
+        return paces, slept, waits
+
+    def test_a_round_begins_when_the_machine_has_the_pace(self, machine):
+        paces, slept, waits = machine
+        ready = Patience(10.0, 60.0, **waits)
+        paces += [10.0, 9.9, 3.0, 11.0]
+        ready()
+        assert not slept
+        ready()
+        assert slept == [10.0, 10.0]
+        told = {"steps_per_second": 10.0, "waited_s": 20.0, "rounds": 2, "slow_rounds": 0}
+        assert ready.told() == told
+
+    def test_patience_is_for_all_rounds_together_and_ends(self, machine):
+        paces, slept, waits = machine
+        ready = Patience(10.0, 25.0, **waits)
+        paces += [1.0] * 3 + [1.0] + [12.0]
+        for _ in range(3):
+            ready()
+        assert slept == [10.0, 10.0]
+        assert ready.told()["slow_rounds"] == 2
+        assert ready.told()["rounds"] == 3
+
+    def test_nothing_is_looked_at_where_no_pace_is_asked_for(self, machine):
+        _, slept, waits = machine
+        ready = Patience(0.0, 60.0, **waits)
+        ready()
+        assert not slept
+        assert ready.told() is None
+        assert ready.waited == 0.0
+
+    def test_the_pace_is_of_every_core_and_leaves_the_process_all_of_them(self):
+        before = os.sched_getaffinity(0)
+        assert 1e5 < machine_of_benchmarks.pace() < 1e9
+        assert os.sched_getaffinity(0) == before
+
+    @pytest.mark.parametrize("asked", [["--pace", "-1"], ["--patience", "-0.5"]])
+    def test_a_pace_below_zero_is_refused(self, asked):
+        with pytest.raises(SystemExit) as ended:
+            bench.parse(asked)
+        assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("package", ["v8lib", "v8ops"])

@@ -122,7 +122,7 @@ class LatestFeatures:
             Bar open times.
         """
         begins = np.ones(epoch_s.shape, dtype=np.bool_)  # whether a run begins at a bar
-        begins[..., 1:] = np.diff(epoch_s) != self.interval_s
+        np.not_equal(epoch_s[..., 1:] - epoch_s[..., :-1], self.interval_s, out=begins[..., 1:])
         return begins[..., ::-1].argmax(axis=-1) + 1
 
     def complaint(self, bars: BarArrays, row: NDArray[np.float32]) -> str:

@@ -13,7 +13,7 @@ HIDDEN = (512, 256, 128)
 DROPOUT_SHARE = (1.0, 1.0, 0.7)  # of the `dropout` parameter, per hidden layer
 BIAS_STD = 1.0  # of the hidden layers at the start; decision record 0003
 N_CLASSES = 3
-EVALUATION_ROWS = 16_384  # rows at a time when nothing is learned
+EVALUATION_ROWS = 2_048  # rows at a time when nothing is learned: what they become fits the cache
 
 
 class AdaptiveNorm(nn.Module):
