@@ -6,6 +6,8 @@ class had when it happened (Vovk, Gammerman and Shafer 2005, chapters 2 and 4). 
 shape (n_rows, 3), True where the class is in the set, columns DOWN, HOLD, UP.
 """
 
+from bisect import bisect_left
+
 import numpy as np
 import pandas as pd
 from crepes import ConformalClassifier
@@ -50,12 +52,27 @@ def conformal_sets(
     _check(calib_probs, calib_labels, error_rate)
     happened = np.take_along_axis(calib_probs, calib_labels[:, None], axis=1)[:, 0]
     classifier = ConformalClassifier().fit(1.0 - happened, bins=calib_labels)
-    p_values = [
-        classifier.predict_p(1.0 - column, bins=np.full(len(column), k), smoothing=False)
-        for k, column in enumerate(test_probs.T)
-    ]
-    # Not predict_set: it compares with 1 - (1 - error_rate), which rounding moves off the edge.
-    return np.column_stack(p_values) > error_rate
+    columns = [_kept(classifier, 1.0 - c, k, error_rate) for k, c in enumerate(test_probs.T)]
+    return np.column_stack(columns)
+
+
+def _kept(
+    classifier: ConformalClassifier, scores: Array, label: int, error_rate: float
+) -> NDArray[np.bool_]:
+    """Return which scores leave a class in the set, shape (n_rows,).
+
+    A larger score has no larger p-value, so they are those up to a limit. It is looked for by
+    halves: the classifier compares every score it is asked for with every calib score.
+    """
+
+    def ruled_out(score: float) -> bool:
+        # Not predict_set: it compares with 1 - (1 - error_rate), which rounding moves off the edge.
+        p = classifier.predict_p(np.array([score]), bins=np.array([label]), smoothing=False)
+        return bool(p[0] <= error_rate)
+
+    ascending = np.unique(scores)
+    n_kept = bisect_left(ascending, True, key=ruled_out)
+    return np.searchsorted(ascending, scores) < n_kept
 
 
 def rolling_conformal_sets(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from v8lib.auxiliary import auxiliary_targets
 from v8lib.baselines import climatology
-from v8lib.calibration import fit_calibration
+from v8lib.calibration import apply_calibration, fit_calibration
 from v8lib.config import DecisionRule
 from v8lib.decision import fit_offsets
 from v8lib.inversion import softmax
@@ -121,7 +121,7 @@ def fit_runtime(
             prior=prior,
         )
         members.append(Member(net, calibration))
-        logits.append(members[-1].logits(scaled))
+        logits.append(apply_calibration(calibration, raw))
     offsets = fit_offsets(softmax(averaged_logits(logits)), rule=rule)
     return Runtime(tuple(members), scaler, offsets, min_confidence)
 

@@ -1,5 +1,6 @@
 """What every page is made with: the templates and their styles."""
 
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -8,6 +9,7 @@ from pygments.formatters import HtmlFormatter
 from v8lib.looks import stylesheet
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
+RUN_INDEX = "run_index.html.j2"
 
 
 def page_globals() -> dict[str, str]:
@@ -19,6 +21,7 @@ def page_globals() -> dict[str, str]:
     return {"page_css": f"{code}\n{stylesheet()}\n{page}"}
 
 
+@cache
 def templates() -> Environment:
     """Return the environment for pages that are not notebooks."""
     environment = Environment(

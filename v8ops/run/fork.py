@@ -13,8 +13,10 @@ from typing import Any
 
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
+from jupyter_core.paths import jupyter_path
 from traitlets import Type, default
 
 from v8ops.run.steps import SOCKET_VARIABLE
@@ -167,6 +169,11 @@ class ForkKernelManager(AsyncKernelManager):
     """
 
     client_factory = Type(ForkKernelClient, klass=AsyncKernelClient)
+
+    @default("kernel_spec_manager")
+    def _without_old_places(self) -> KernelSpecManager:
+        # By default it imports all of IPython, to ask it for a folder of IPython 3.
+        return KernelSpecManager(parent=self, kernel_dirs=jupyter_path("kernels"))
 
     @default("transport")
     def _through_files(self) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from v8lib.provenance import package_versions
 from v8lib.storage import write_bytes
-from v8ops.page import templates
+from v8ops.page import RUN_INDEX, templates
 from v8ops.run.steps import COMPARE, SYMBOL_STEPS
 from v8ops.run.summary import failed_gates, open_questions
 
@@ -35,7 +35,7 @@ def write_index(
     symbols = summary["symbols"]
     html = (
         templates()
-        .get_template("run_index.html.j2")
+        .get_template(RUN_INDEX)
         .render(
             summary=summary,
             banner=banner,

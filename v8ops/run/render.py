@@ -17,7 +17,7 @@ from nbconvert.filters import Highlight2HTML
 from traitlets.config import Config
 
 from v8lib.storage import read_json, write_bytes
-from v8ops.page import TEMPLATES, page_globals
+from v8ops.page import RUN_INDEX, TEMPLATES, page_globals, templates
 from v8ops.run.steps import COMPARE, SYMBOL_STEPS, Step
 
 LEAD = "lead"  # tag of the cells a page opens with
@@ -94,6 +94,7 @@ def warm_up() -> None:
         nbformat.v4.new_notebook(cells=cells),
         resources={"title": "", "banner": "", "metadata": {"name": ""}},
     )
+    templates().get_template(RUN_INDEX)
     for name in (*SYMBOL_STEPS, COMPARE):
         for cell in read_json(Step(name, {}).notebook)["cells"]:
             if cell["cell_type"] == "code":
