@@ -120,6 +120,18 @@ def _trial(notebook: Path) -> str:
     return f"code = {imports_of(notebook)!r}\n{NEW_MODULES}"
 
 
+def test_a_kernel_is_found_without_importing_ipython(repo):
+    code = (
+        "import sys; sys.modules['pyarrow'] = None; from v8ops.run import fork; "
+        "manager = fork.ForkKernelManager(kernel_name='python3'); "
+        "print(manager.kernel_spec.language, 'IPython' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repo, text=True, capture_output=True, check=True
+    )
+    assert done.stdout.split() == ["python", "False"]
+
+
 class Scripted(fork.ForkKernelClient):
     """A client whose kernel says what is written here, and nothing after that."""
 

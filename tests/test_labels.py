@@ -147,6 +147,19 @@ def test_vol_scaled_threshold_equals_a_loop_and_waits_for_it_to_warm_up(market_b
     np.testing.assert_allclose(made.threshold[768:], expected[768:], rtol=1e-6)
 
 
+@pytest.mark.parametrize("scheme", ["trailing_tercile", "vol_scaled"])
+@pytest.mark.parametrize(("horizon_bars", "window_bars"), [(4, 1_500), (6, 300)])
+def test_a_threshold_needs_no_bar_before_its_lookback(
+    market_bars, scheme, horizon_bars, window_bars
+):
+    settings = {"horizon_bars": horizon_bars, "window_bars": window_bars, "sigmas": 0.43}
+    whole = make(market_bars, scheme, **settings).threshold
+    lookback = labels.lookback_bars(horizon_bars, window_bars)
+    for t in range(2_000, 2_600, 97):
+        tail = make(market_bars.iloc[t - lookback : t + 1], scheme, **settings)
+        assert tail.threshold[-1] == whole[t]
+
+
 def test_the_first_barrier_decides_and_not_the_end(quiet_then):
     """Up 1 %, then down 3 %: the upper barrier was touched first."""
     bars, now = quiet_then([0.01, -0.03, 0.0, 0.0])

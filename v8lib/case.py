@@ -14,7 +14,7 @@ from v8lib.ensemble import joined_rows
 from v8lib.labels import Label
 from v8lib.preparation import Prepared
 from v8lib.rows import Rows
-from v8lib.runtime import Prediction, joined
+from v8lib.runtime import Prediction, Runtime, joined
 from v8lib.scaling import Scaler, apply_scaler
 from v8lib.storage import release
 from v8lib.training import TrainingSettings
@@ -113,9 +113,20 @@ class Case:
         return run_lengths(self.test.epoch_s, bar_seconds(self.prepared.bars))
 
     @cached_property
+    def raw_by_fold(self) -> list[list[Array] | None]:
+        """What each fold's nets say of its test rows before calibration; None of another model."""
+        return [
+            m.raw_logits(t.features) if isinstance(m, Runtime) else None
+            for m, t in zip(self.models, self.tests, strict=True)
+        ]
+
+    @cached_property
     def said_by_fold(self) -> list[Prediction]:
         """What each fold's model says of its test rows."""
-        return [m.predict(t.features) for m, t in zip(self.models, self.tests, strict=True)]
+        return [
+            m.predict(t.features) if raw is None else m.conclude(raw)
+            for m, t, raw in zip(self.models, self.tests, self.raw_by_fold, strict=True)
+        ]
 
     @cached_property
     def said(self) -> Prediction:

@@ -7,12 +7,14 @@ widths the font gives, and everything else has the height of its lines.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import LayoutEngine
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
@@ -129,12 +131,16 @@ def _extent(words: str, like: Text) -> tuple[float, float]:
     font, size = like.get_fontproperties(), like.get_fontsize()
     upright, widths = _lines(words, size) * POINTS, []
     for line in words.split("\n"):
-        math = is_math_text(line)
-        width, height, depth = text_to_path.get_text_width_height_descent(line, font, math)
+        width, height, depth = _measured(line, font)
         widths.append(width)  # and formulas may be higher than letters
         upright += max(0.0, height - depth - ASCENT * size) + max(0.0, depth - DESCENT * size)
     extent = max(widths) / POINTS, upright / POINTS
     return extent if like.get_rotation() % 180 < UPRIGHT else extent[::-1]
+
+
+@lru_cache(maxsize=4_096)  # most labels are on several axes, and are measured twice on each
+def _measured(line: str, font: FontProperties) -> tuple[float, float, float]:
+    return text_to_path.get_text_width_height_descent(line, font, is_math_text(line))
 
 
 def _lines(words: str, points: float) -> float:

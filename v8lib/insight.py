@@ -124,8 +124,4 @@ def nested(table: pd.DataFrame) -> dict[str, dict[str, Mapping[str, Any]]]:
 
 def uncalibrated(case: Case) -> Array:
     """Return what the nets said of test before calibration, averaged, shape (n_test, 3)."""
-    parts = []
-    for model, splits in zip(case.models, case.scaled, strict=True):
-        said = [softmax(member.net.raw_logits(splits.test_features)) for member in model.members]
-        parts.append(np.mean(said, axis=0))
-    return np.concatenate(parts)
+    return np.concatenate([np.mean(softmax(raw), axis=0) for raw in case.raw_by_fold])

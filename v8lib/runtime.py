@@ -74,12 +74,23 @@ class Runtime:
         FeatureError
             If the number of columns is not the scaler's.
         """
-        scaled = apply_scaler(self.scaler, np.atleast_2d(features))
-        return self.conclude([member.logits(scaled) for member in self.members])
+        return self.conclude(self.raw_logits(features))
 
-    def conclude(self, member_logits: Sequence[Array]) -> Prediction:
-        """Return the prediction from each member's calibrated logits, (n_rows, 3) each."""
-        logits = averaged_logits(member_logits)
+    def raw_logits(self, features: NDArray[np.float32]) -> list[Array]:
+        """Return what each net says of unscaled features before calibration, (n_rows, 3) each.
+
+        Raises
+        ------
+        FeatureError
+            As `predict`.
+        """
+        scaled = apply_scaler(self.scaler, np.atleast_2d(features))
+        return [member.net.raw_logits(scaled) for member in self.members]
+
+    def conclude(self, raw_logits: Sequence[Array]) -> Prediction:
+        """Return the prediction from `raw_logits`."""
+        pairs = zip(self.members, raw_logits, strict=True)
+        logits = averaged_logits([apply_calibration(m.calibration, raw) for m, raw in pairs])
         probs = softmax(logits)
         return Prediction(
             logits,
