@@ -103,4 +103,8 @@ def predict_logits(net: V8TradingNet, features: NDArray[np.float32]) -> NDArray[
     net.eval()
     device = next(net.parameters()).device
     parts = torch.from_numpy(np.ascontiguousarray(features)).split(EVALUATION_ROWS)
-    return torch.cat([net(part.to(device)) for part in parts]).cpu().numpy()
+    # Written to their place: small arrays that stay between large ones that go split up memory.
+    out = torch.empty((len(features), N_CLASSES), device=device)
+    for part, scores in zip(parts, out.split(EVALUATION_ROWS), strict=True):
+        scores.copy_(net(part.to(device)))
+    return out.cpu().numpy()
