@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine, others_busy, pace, peer_versions
-from benchmarks.patience import Patience, no_patience
+from benchmarks.patience import Patience
 from v8lib.errors import RunError, V8Error
 from v8lib.provenance import git_commit, library_sha256, package_versions
 from v8lib.scraps import to_plain
@@ -44,9 +44,7 @@ def parameters_of(*, quick: bool) -> list[Any]:
     ]
 
 
-def measure(
-    part: str, *, quick: bool, repeats: int | None, ready: Callable[[], None] = no_patience
-) -> Any:
+def measure(part: str, *, quick: bool, repeats: int | None, ready: Callable[[], None]) -> Any:
     """Return the measurements of a part; `ready` is called before each of its rounds."""
     work: dict[str, Callable[[bool, int | None, Callable[[], None]], Any]] = {
         "training": measure_training,

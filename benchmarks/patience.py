@@ -61,7 +61,3 @@ class Patience:
             "rounds": self.rounds,
             "slow_rounds": self.slow,
         }
-
-
-def no_patience() -> None:
-    """Begin a round at whatever pace there is."""

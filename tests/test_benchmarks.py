@@ -31,7 +31,7 @@ from benchmarks import (
     training_report,
 )
 from benchmarks import machine as machine_of_benchmarks
-from benchmarks.patience import Patience, no_patience
+from benchmarks.patience import Patience
 from benchmarks.training_data import Epoch, Run, TrainingData
 from benchmarks.words import seconds_or_never, with_range
 from tests.runs import smoke_parameters
@@ -63,7 +63,7 @@ def cpu_seconds(works):
         return measured
 
     found = figures.rounds(
-        {name: timed(work) for name, work in works.items()}, REPEATS, no_patience
+        {name: timed(work) for name, work in works.items()}, REPEATS, Patience(0.0, 0.0)
     )
     return {name: min(values) for name, values in found.items()}
 

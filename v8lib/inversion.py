@@ -23,6 +23,7 @@ of mass to every class, so a net that is a little too sure inverts to a negative
 def softmax(logits: NDArray[np.floating]) -> Array:
     """Return the softmax over the last axis in float64; shape unchanged."""
     logits = np.asarray(logits, dtype=np.float64)
+    # The ufuncs themselves: for the three numbers of one signal, an array's methods take longer.
     shifted = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
     return shifted / np.add.reduce(shifted, axis=-1, keepdims=True)
 

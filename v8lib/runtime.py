@@ -39,10 +39,6 @@ class Member:
     net: NumpyNet
     calibration: Calibration
 
-    def logits(self, scaled: NDArray[np.float32]) -> Array:
-        """Return the calibrated logits of scaled features, shape (n_rows, 3)."""
-        return apply_calibration(self.calibration, self.net.raw_logits(scaled))
-
 
 @dataclass(frozen=True)
 class Runtime:
