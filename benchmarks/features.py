@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from benchmarks.figures import Comparison, rounds
@@ -41,7 +41,9 @@ def measure(
     run_sizes : sequence of int
         Numbers of bars of a whole run of one symbol.
     repeats : int
-        Rounds of the former; a run is made once per size.
+        Rounds of the former; a run is made once per size. In a round every size is computed in
+        as many processes as make up the most bars, and the mean of these is its figure: one
+        short work would see one pace of the machine, and the long one the mean of several.
     profile : str
         Of the runs.
     ready : callable
@@ -50,7 +52,9 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="v8-bench-") as name:
         folders = {n: write_bars(Path(name) / str(n), n) for n in {*sizes, *run_sizes}}
         works = {
-            f"{n}, {pages}": partial(_features_of, folders[n] / f"{SYMBOL}.parquet", pages)
+            f"{n}, {pages}": partial(
+                _features_of, folders[n] / f"{SYMBOL}.parquet", pages, max(sizes) // n
+            )
             for n in sizes
             for pages in "01"
         }
@@ -66,8 +70,13 @@ def measure(
     return {"features": computed, "large_pages": with_large, "runs": runs, "profile": profile}
 
 
-def _features_of(path: Path, pages: str, _: int) -> dict[str, Any]:
-    return fresh("features", path, environment={LARGE_PAGES: pages})
+def _features_of(path: Path, pages: str, n_processes: int, _: int) -> dict[str, float]:
+    """Return the means of several processes, one after the other."""
+    entries = [
+        fresh("features", path, environment={LARGE_PAGES: pages}) for _ in range(n_processes)
+    ]
+    keys = ("seconds", "cpu_seconds", "bytes_before", "peak_bytes")
+    return {key: fmean(entry[key] for entry in entries) for key in keys}
 
 
 def write_bars(folder: Path, n_bars: int) -> Path:
@@ -94,6 +103,12 @@ def _median(entries: Sequence[Mapping[str, float]], key: str) -> float:
     return median(entry[key] for entry in entries)
 
 
+def _growth(found: Found, n_bars: str, fewest: str) -> float:
+    """Return how many times as long so many bars take: the median over the rounds."""
+    pairs = zip(found["features"][n_bars], found["features"][fewest], strict=True)
+    return median(many["seconds"] / few["seconds"] for many, few in pairs)
+
+
 def checks(found: Found) -> list[Check]:
     """Return the issue's limits on features and memory, as far as these sizes were measured."""
     made, computed, runs = [], found["features"], found["runs"]
@@ -104,7 +119,7 @@ def checks(found: Found) -> list[Check]:
         gigabytes = _median(entries, "peak_bytes") / 1e9
         made.append(at_most("peak memory of that process, GB", gigabytes, MOST_BYTES / 1e9))
     if small in computed and large in computed:
-        ratio = _median(computed[large], "seconds") / _median(computed[small], "seconds")
+        ratio = _growth(found, large, small)
         title = f"time of features at {MOST_BARS:,} bars over {LEAST_BARS:,}"
         made.append(at_most(title, ratio, MOST_GROWTH, ".2f"))
     if large in runs:
@@ -121,13 +136,12 @@ def tables(found: Found) -> str:
     """Return the part's tables in Markdown."""
     computed = found["features"]
     first = min(computed, key=int)
-    base = _median(computed[first], "seconds")
     rows = [
         (
             f"{int(n):,}",
             with_range([entry["seconds"] for entry in entries], ".3f"),
             one_row([int(n) / entry["seconds"] for entry in entries]),
-            f"{_median(entries, 'seconds') / base:.2f} ({int(n) / int(first):.2f} times the bars)",
+            f"{_growth(found, n, first):.2f} ({int(n) / int(first):.2f} times the bars)",
             megabytes(_median(entries, "peak_bytes")),
             megabytes(_median(entries, "bytes_before")),
             with_range([entry["seconds"] for entry in found["large_pages"][n]], ".3f"),
@@ -143,7 +157,9 @@ def tables(found: Found) -> str:
     return "\n\n".join(
         [
             "Features of simulated minute bars, one thread, a fresh process each time; it has "
-            "read the bars from Parquet before the clock starts. Peak memory is that of the "
+            "read the bars from Parquet before the clock starts. Of fewer bars, a round computes "
+            "as many processes as make up the most bars, and takes their mean; growth is the "
+            "median over the rounds. Peak memory is that of the "
             "whole process. Numpy asks for pages of 2 MB unless told not to, as here; the last "
             "column is with them. A virtual machine whose host backs such a page only when it is "
             "touched waits for that, and the wait grows with the memory and not with the work.",

@@ -31,7 +31,7 @@ from benchmarks import (
     training_report,
 )
 from benchmarks import machine as machine_of_benchmarks
-from benchmarks.patience import Patience
+from benchmarks.patience import LOOK_AGAIN_S, Patience
 from benchmarks.training_data import Epoch, Run, TrainingData
 from benchmarks.words import seconds_or_never, with_range
 from tests.runs import smoke_parameters
@@ -340,6 +340,31 @@ class TestLimits:
         assert row.endswith(" | 9.000 |")
         assert [check.held for check in features.checks(found)] == [True, True]
 
+    def test_growth_is_the_median_over_the_rounds(self):
+        found = {"features": {str(features.LEAST_BARS): [], str(features.MOST_BARS): []}}
+        for few, many in ((0.1, 0.8), (0.2, 1.4), (0.4, 5.0)):
+            for n, seconds in ((features.LEAST_BARS, few), (features.MOST_BARS, many)):
+                found["features"][str(n)].append({"seconds": seconds, "peak_bytes": 1e9})
+        checks = features.checks(found | {"profile": "default", "runs": {}})
+        assert checks[-1].measured == "8.00"
+
+    def test_every_size_is_computed_for_as_long_in_a_round(self, tmp_path, monkeypatch):
+        asked = []
+
+        def fresh(_, path, **__):
+            asked.append(path.parent.name)
+            return dict.fromkeys(("cpu_seconds", "bytes_before", "peak_bytes"), 1.0) | {
+                "seconds": float(len(asked)),
+                "shape": [1, 2],
+            }
+
+        monkeypatch.setattr(features, "fresh", fresh)
+        monkeypatch.setattr(features, "write_bars", lambda folder, _: folder)
+        found = features.measure([20, 80], [], repeats=1, profile="smoke", ready=lambda: None)
+        assert asked == ["20"] * 8 + ["80"] * 2
+        assert [entry["seconds"] for entry in found["features"]["20"]] == [2.5]
+        assert [entry["seconds"] for entry in found["features"]["80"]] == [9.0]
+
     def test_sizes_that_were_not_measured_are_not_judged(self):
         found = {"features": {"8000": []}, "profile": "smoke", "runs": {"24000": {}}}
         assert features.checks(found) == []
@@ -456,17 +481,18 @@ class TestPatience:
         ready()
         assert not slept
         ready()
-        assert slept == [10.0, 10.0]
-        told = {"steps_per_second": 10.0, "waited_s": 20.0, "rounds": 2, "slow_rounds": 0}
+        assert slept == [LOOK_AGAIN_S, LOOK_AGAIN_S]
+        waited_s = 2 * LOOK_AGAIN_S
+        told = {"steps_per_second": 10.0, "waited_s": waited_s, "rounds": 2, "slow_rounds": 0}
         assert ready.told() == told
 
     def test_patience_is_for_all_rounds_together_and_ends(self, machine):
         paces, slept, waits = machine
-        ready = Patience(10.0, 25.0, **waits)
+        ready = Patience(10.0, 2.5 * LOOK_AGAIN_S, **waits)
         paces += [1.0] * 3 + [1.0] + [12.0]
         for _ in range(3):
             ready()
-        assert slept == [10.0, 10.0]
+        assert slept == [LOOK_AGAIN_S, LOOK_AGAIN_S]
         assert ready.told()["slow_rounds"] == 2
         assert ready.told()["rounds"] == 3
 

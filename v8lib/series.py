@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable
 from functools import cache, cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from v8lib.errors import FeatureError
 from v8lib.history import DRIFT_BARS, History
@@ -13,6 +14,7 @@ REFERENCE_BARS = 2_880  # how far back the unit of volatility looks
 REFERENCE_MIN_BARS = 720  # how much of it must be there after the start of a segment
 REFERENCE_REACH = REFERENCE_BARS + DRIFT_BARS + 1  # bars behind a value in those units
 REFERENCE_WARMUP = REFERENCE_MIN_BARS + DRIFT_BARS + 1  # bars before there is a unit
+FEW_BARS = 8  # windows at so few bars are looked through faster than put together
 FLOOR = 0.01  # ratios to a reference are cut here before the logarithm: a flat market is "1 %"
 
 
@@ -123,11 +125,18 @@ class Segment:
 
     def highest(self, n_bars: int) -> Array:
         """Return the highest log high of the last `n_bars`."""
-        return self._window("high", np.maximum, n_bars)
+        return self._extreme("high", np.maximum, n_bars)
 
     def lowest(self, n_bars: int) -> Array:
         """Return the lowest log low of the last `n_bars`."""
-        return self._window("low", np.minimum, n_bars)
+        return self._extreme("low", np.minimum, n_bars)
+
+    def _extreme(self, name: str, combine: np.ufunc, n_bars: int) -> Array:
+        values = getattr(self.history, name)
+        if self.n > FEW_BARS or values.shape[-1] < self.n + n_bars - 1:
+            return self._window(name, combine, n_bars)
+        # An extreme is the same in any order, and so few windows are looked through at once.
+        return combine.reduce(values.take(_places(self.n, n_bars), axis=-1), axis=-1)
 
     def _window(self, name: str, combine: np.ufunc, n_bars: int) -> Array:
         if name not in self._ladders:
@@ -215,6 +224,12 @@ def _ago(values: Array, n: int, n_bars: int) -> Array:
     """Return the `n` values that end `n_bars` before the last."""
     end = values.shape[-1] - n_bars
     return values[..., end - n : end]
+
+
+@cache
+def _places(n: int, n_bars: int) -> NDArray[np.int64]:
+    """Return where the values of the last `n` windows stand from the end, shape (n, n_bars)."""
+    return np.arange(-n, 0)[:, None] - np.arange(n_bars)[::-1]
 
 
 def ema_decay(span: int) -> float:
