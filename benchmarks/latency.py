@@ -38,6 +38,7 @@ BATCH_ROWS = 1_000
 SIGNAL, NUMPY, TORCH, ONNX = "bars to signal", "numpy", "torch", "onnxruntime"
 FEATURES, MODEL = "features alone", "scaler, net, calibration, decision alone"
 NET = "net alone, one row"
+ALL_CORES = "own models, a thread per core"
 KINDS = (NUMPY, TORCH, ONNX)
 NORM = "adaptive"  # of the smoke profile's nets, and what `onnx_net` writes
 SAME_SCORES = 1e-3  # float32 against float64
@@ -196,8 +197,9 @@ def _many(
     rng = np.random.default_rng(1)
     rows = rng.standard_normal((BATCH_ROWS, len(bundle.runtime.scaler.names))).astype(np.float32)
     works: Works = {
-        "own models": _clock(ours.many_signaller(bundles), stacked),
-        "one model": _clock(ours.many_signaller([bundle] * n_symbols), stacked),
+        ALL_CORES: _clock(ours.many_signaller(bundles, available_cores()), stacked),
+        "own models": _clock(ours.many_signaller(bundles, 1), stacked),
+        "one model": _clock(ours.many_signaller([bundle] * n_symbols, 1), stacked),
     }
     several = rows[np.arange(n_symbols) % BATCH_ROWS]
     for kind in KINDS:

@@ -65,12 +65,12 @@ def signaller(bundle: Any) -> Callable[[BarArrays], NDArray]:
     return lambda tail: make_signal(latest, runtime, tail).probs
 
 
-def many_signaller(bundles: Sequence[Any]) -> Callable[[BarArrays], NDArray]:
+def many_signaller(bundles: Sequence[Any], threads: int) -> Callable[[BarArrays], NDArray]:
     """Return what gives the probabilities of many symbols' tails, (n, n_bars), shape (n, 3)."""
     from v8lib.signals import make_signals
 
     latest, runtimes = bundles[0].latest, [bundle.runtime for bundle in bundles]
-    return lambda tails: make_signals(latest, runtimes, tails).probs
+    return lambda tails: make_signals(latest, runtimes, tails, threads=threads).probs
 
 
 def read_tail(path: str | Path) -> BarArrays:

@@ -8,7 +8,7 @@ import pytest
 
 from v8lib import bundle, features, latest, probes, signals
 from v8lib.bar_arrays import BarArrays, bar_arrays
-from v8lib.errors import FeatureError
+from v8lib.errors import FeatureError, ParameterError
 from v8lib.label import Label
 
 COLD = """
@@ -91,6 +91,18 @@ def test_signals_of_several_symbols_are_those_of_each(last, arrays, models):
         assert got.complaints[k] == ""
 
 
+@pytest.mark.parametrize("threads", [2, 3, 9])
+@pytest.mark.parametrize("one_clock", [True, False])
+def test_symbols_divided_among_threads_get_the_same_bits(last, arrays, models, threads, one_clock):
+    _, bars = several(arrays)
+    if one_clock:
+        bars = bars._replace(epoch_s=bars.epoch_s[0])
+    alone, got = (signals.make_signals(last, models, bars, threads=n) for n in (1, threads))
+    for name, values in vars(alone).items():
+        np.testing.assert_array_equal(getattr(got, name), values)
+    assert type(got.complaints) is tuple
+
+
 def test_a_symbol_without_features_has_a_complaint_and_no_signal(last, arrays, models):
     _, bars = several(arrays)
     got = signals.make_signals(last, models, bars)
@@ -110,12 +122,19 @@ def test_symbols_none_of_which_has_features_have_complaints_only(last, arrays, m
     assert np.isnan(got.probs).all()
 
 
-def test_one_model_per_symbol_is_needed(last, arrays, models):
+@pytest.mark.parametrize("threads", [0, -1])
+def test_symbols_are_not_divided_among_no_threads(last, arrays, models, threads):
+    with pytest.raises(ParameterError, match=f"threads = {threads}: at least one is needed"):
+        signals.make_signals(last, models, several(arrays)[1], threads=threads)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_model_per_symbol_is_needed(last, arrays, models, threads):
     _, bars = several(arrays)
     with pytest.raises(FeatureError, match=r"3 models for features of shape \(4, 72\)"):
-        signals.make_signals(last, models[:3], bars)
+        signals.make_signals(last, models[:3], bars, threads=threads)
     with pytest.raises(FeatureError, match=r"4 models for features of shape \(72,\)"):
-        signals.make_signals(last, models, arrays)
+        signals.make_signals(last, models, arrays, threads=threads)
 
 
 @pytest.mark.parametrize("seeds", [(3,), (3, 4)], ids=["one net", "two nets"])

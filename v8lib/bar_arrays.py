@@ -59,5 +59,7 @@ def step_seconds(epoch_s: NDArray[np.int64]) -> int:
     steps = np.diff(epoch_s)
     if not len(steps):
         raise BarsError("one bar has no interval: at least two are needed")
+    if (steps == steps[0]).all():  # no gap, and nothing to sort
+        return int(steps[0])
     values, counts = np.unique(steps, return_counts=True)
     return int(values[counts.argmax()])

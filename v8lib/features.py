@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v8lib.activity_features import activity_columns
-from v8lib.bar_arrays import bar_arrays, bar_seconds
+from v8lib.bar_arrays import bar_arrays, step_seconds
 from v8lib.errors import FeatureError
 from v8lib.feature import Feature
 from v8lib.history import History
@@ -86,7 +86,7 @@ def make_features(
     block_bars = block_bars or max(BLOCK_BARS, reach)
     out = np.empty((len(bars), len(table)), dtype=np.float32)
     scratch = np.empty((len(table), block_bars + PADDING), dtype=np.float32)
-    for run in segment_slices(arrays.epoch_s, bar_seconds(bars)):
+    for run in segment_slices(arrays.epoch_s, step_seconds(arrays.epoch_s)):
         start = min(run.start + warmup - 1, run.stop)
         out[run.start : start] = np.nan
         for first in range(start, run.stop, block_bars):

@@ -1,13 +1,15 @@
 """From the last bars of a market to a signal, for one symbol or for many at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from v8lib.bar_arrays import BarArrays
-from v8lib.errors import FeatureError
+from v8lib.errors import FeatureError, ParameterError
 from v8lib.label import Label
 from v8lib.latest import LatestFeatures
 from v8lib.many_runtimes import predict_many
@@ -95,7 +97,9 @@ def make_signal(latest: LatestFeatures, runtime: Runtime, bars: BarArrays) -> Si
     )
 
 
-def make_signals(latest: LatestFeatures, runtimes: Sequence[Runtime], bars: BarArrays) -> Signals:
+def make_signals(
+    latest: LatestFeatures, runtimes: Sequence[Runtime], bars: BarArrays, *, threads: int = 1
+) -> Signals:
     """Return the signals of the last bars of several symbols.
 
     A symbol without features leaves the others as they are: it has a complaint instead.
@@ -108,12 +112,47 @@ def make_signals(latest: LatestFeatures, runtimes: Sequence[Runtime], bars: BarA
         The models; symbols that share one are computed together.
     bars : BarArrays of shape (n_symbols, n_bars)
         Validated bars; open times may have shape (n_bars,).
+    threads : int
+        Among how many the symbols are divided, from 1; no more than there are cores, and with
+        numeric libraries at one thread each. Symbols with models of their own get the same bits
+        from any number.
 
     Raises
     ------
     FeatureError
         If there is not one model per symbol.
+    ParameterError
+        If there is no thread to work on.
     """
+    n = len(runtimes)
+    if threads < 1:
+        raise ParameterError(f"threads = {threads}: at least one is needed")
+    if threads == 1 or np.ndim(bars.close) != 2 or n != len(bars.close):
+        return _signals(latest, runtimes, bars)
+    edges = np.linspace(0, n, min(threads, n) + 1).astype(np.int64).tolist()
+    parts = [slice(*edge) for edge in pairwise(edges)]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        found = pool.map(
+            lambda part: _signals(latest, runtimes[part], _of_symbols(bars, part)), parts
+        )
+        return _joined(list(found))
+
+
+def _joined(found: Sequence[Signals]) -> Signals:
+    """Return the signals of several groups of symbols as one, in the order given."""
+    arrays = {
+        field.name: np.concatenate([getattr(signals, field.name) for signals in found])
+        for field in fields(Signals)
+        if field.name != "complaints"
+    }
+    return Signals(**arrays, complaints=tuple(line for s in found for line in s.complaints))
+
+
+def _of_symbols(bars: BarArrays, part: slice) -> BarArrays:
+    return BarArrays(*(array[part] if np.ndim(array) == 2 else array for array in bars))
+
+
+def _signals(latest: LatestFeatures, runtimes: Sequence[Runtime], bars: BarArrays) -> Signals:
     rows = latest.features(bars)
     n = len(rows)
     if rows.ndim != 2 or len(runtimes) != n:
