@@ -114,8 +114,8 @@ def make_signals(
         Validated bars; open times may have shape (n_bars,).
     threads : int
         Among how many the symbols are divided, from 1; no more than there are cores, and with
-        numeric libraries at one thread each. Symbols with models of their own get the same bits
-        from any number.
+        numeric libraries at one thread each. What each gets agrees to the last few bits, as a
+        row alone and in a batch do.
 
     Raises
     ------
