@@ -140,6 +140,8 @@ def test_one_model_per_symbol_is_needed(last, arrays, models, threads):
         signals.make_signals(last, models[:3], bars, threads=threads)
     with pytest.raises(FeatureError, match=r"4 models for features of shape \(72,\)"):
         signals.make_signals(last, models, arrays, threads=threads)
+    with pytest.raises(FeatureError, match=r"bars of \(n_bars,\) or \(n_symbols, n_bars\) needed"):
+        signals.make_signals(last, [], BarArrays(*(a[:0] for a in bars)), threads=threads)
 
 
 @pytest.mark.parametrize("seeds", [(3,), (3, 4)], ids=["one net", "two nets"])

@@ -1,7 +1,6 @@
 """From the last bars of a market to a signal, for one symbol or for many at once."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
@@ -127,8 +126,11 @@ def make_signals(
     n = len(runtimes)
     if threads < 1:
         raise ParameterError(f"threads = {threads}: at least one is needed")
-    if threads == 1 or np.ndim(bars.close) != 2 or n != len(bars.close):
+    if min(threads, n) <= 1 or np.ndim(bars.close) != 2 or n != len(bars.close):
         return _signals(latest, runtimes, bars)
+    # Imported here: ten milliseconds that a process with one symbol need not wait for.
+    from concurrent.futures import ThreadPoolExecutor
+
     edges = np.linspace(0, n, min(threads, n) + 1).astype(np.int64).tolist()
     parts = [slice(*edge) for edge in pairwise(edges)]
     with ThreadPoolExecutor(len(parts)) as pool:
