@@ -8,6 +8,7 @@ machines without a GPU, V8_TORCH_INDEX may name an extra package index with CPU 
 """
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -56,6 +57,7 @@ def install(extras: list[str]) -> None:
     if wanted == have:
         return
     if not have:
+        check_python()
         shutil.rmtree(VENV, ignore_errors=True)
         venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
     names = ",".join(sorted(wanted - {""}))
@@ -67,6 +69,15 @@ def install(extras: list[str]) -> None:
     say(f"installing into .venv ({names or 'core'}); a minute or two, once")
     call(command)
     (VENV / "bootstrap.stamp").write_text("\n".join([stamp(), *sorted(wanted)]))
+
+
+def check_python() -> None:
+    """Leave if this Python cannot make an environment that has pip."""
+    if importlib.util.find_spec("ensurepip") is None:
+        raise SystemExit(
+            "bootstrap.py: this Python comes without ensurepip, so .venv would have no pip; "
+            "Debian and Ubuntu have it in another package: apt-get install python3-venv"
+        )
 
 
 def say(text: str) -> None:

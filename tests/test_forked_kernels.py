@@ -22,6 +22,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("0[1-5]_*.ipynb"))
 HEAVY = ("arch", "matplotlib", "pandas", "scipy", "seaborn", "sklearn", "torch", "v8lib")
 NICENESS = ("import os", "os.nice(0)")
+LISTED_FOR_A_DEBUGGER = (
+    "import sys; from ipykernel import ipkernel",
+    "(len(get_ipython().kernel._kernel_modules), ipkernel.sys is sys)",
+)
 # What an import statement adds of the packages that take time.
 NEW_MODULES = f"""
 import sys
@@ -103,6 +107,7 @@ def test_kernels_have_all_that_notebooks_import_and_end_when_told(warm, tmp_path
             assert len(list(folder.glob("zygote-*"))) == 5  # no port that others could take
             pids.append(manager.provisioner.pid)
             parent = await value_of(client, "import os", "os.getppid()")
+            assert await value_of(client, *LISTED_FOR_A_DEBUGGER) == (0, True)
         return new, later, collects, nice, pids, parent
 
     new, later, collects, nice, pids, parent = asyncio.run(both())

@@ -22,6 +22,7 @@ import selectors
 import signal
 import socket
 import sys
+from types import SimpleNamespace
 
 import v8lib  # noqa: F401 - first: it keeps a slow import out of everything below
 from v8ops.run.kernel_imports import AT_ONCE, FIRST, STAGES
@@ -69,12 +70,30 @@ def become_kernel(request: dict, inherited: list[int], *, first: bool) -> None:
     import numpy as np
 
     np.random.seed()  # noqa: NPY002 - the global generator must differ between forks
-    from ipykernel.kernelapp import IPKernelApp
 
     # argv is [python, -m, ipykernel_launcher, options...]; the options are what counts. The
     # kernel watches its real parent and ends with it.
     watched = f"--IPKernelApp.parent_handle={os.getppid()}"
-    IPKernelApp.launch_instance(argv=[*request["argv"][3:], watched])
+    launch_kernel([*request["argv"][3:], watched])
+
+
+def launch_kernel(options: list[str]) -> None:
+    """Do what `IPKernelApp.launch_instance` does, but for the list of all modules' files.
+
+    It is for a debugger, which `main` leaves out. Whoever looks at a module counts a reference
+    to it: for 2,700 of them a fork would copy 5,000 pages, a third of what a short notebook
+    copies or needs anew.
+    """
+    from ipykernel import ipkernel
+    from ipykernel.kernelapp import IPKernelApp
+
+    app = IPKernelApp.instance()
+    ipkernel.sys = SimpleNamespace(modules={})  # this module looks at nothing else meanwhile
+    try:
+        app.initialize(options)
+    finally:
+        ipkernel.sys = sys
+    app.start()
 
 
 class Server:
