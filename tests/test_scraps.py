@@ -1,7 +1,9 @@
 import json
 
+import jsonschema
 import numpy as np
 import pytest
+import scrapbook
 
 from v8lib import scraps
 
@@ -61,6 +63,25 @@ def test_what_is_no_number_is_refused_by_name(glued, value):
 def test_what_is_no_json_is_refused_by_name_and_type():
     with pytest.raises(ValueError, match="scrap 'net' is a set"):
         scraps.to_plain({1}, "net")
+
+
+def test_what_is_stored_is_checked_as_scrapbook_does(monkeypatch):
+    scrap = scrapbook.scraps.Scrap("it", 1, "json")
+    messages = []
+    for check in (scraps.validate, jsonschema.validate):
+        monkeypatch.setattr(scrapbook.scraps, "json_validate", check)
+        with pytest.raises(scrapbook.exceptions.ScrapbookDataException) as error:
+            scrapbook.scraps.scrap_to_payload(scrap._replace(name=3))
+        messages.append(str(error.value))
+        assert scrapbook.scraps.scrap_to_payload(scrap)["data"] == 1
+    assert messages[0] == messages[1]
+
+
+def test_scrapbook_uses_the_check_whose_schemas_are_sound():
+    assert scrapbook.scraps.json_validate is scraps.validate
+    assert scraps.VALIDATORS
+    for validator in scraps.VALIDATORS.values():
+        validator.check_schema(validator.schema)
 
 
 def test_a_record_reaches_the_notebook_s_outputs_as_json(monkeypatch):

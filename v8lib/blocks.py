@@ -19,6 +19,7 @@ from v8lib.errors import ParameterError
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 BLOCKS_AT_A_TIME = 1 << 16  # of as many draws as that makes
+BLOCKS_IN_CACHE = 1 << 13  # summed at a time
 
 
 def resampled_rows(
@@ -87,15 +88,24 @@ def resampled_sums(
     np.cumsum(values, axis=0, out=before[1:])
     sums = []
     for starts, lengths in _blocks(n_rows, length, reps, rng):
-        first, long = _run_of(starts, sizes)
-        end = starts - first + lengths
-        drawn = before[first + end % long] - before[starts]
-        rounds = end // long  # times the block went round the end of its run
-        went = rounds > 0
-        begin, over = first[went], long[went]
-        drawn[went] += rounds[went][:, None] * (before[begin + over] - before[begin])
-        sums.append(drawn.sum(axis=1))  # an empty block is the difference of a sum from itself
+        at_a_time = max(1, BLOCKS_IN_CACHE // starts.shape[1])
+        for draw in range(0, len(starts), at_a_time):
+            some = slice(draw, draw + at_a_time)
+            sums.append(_sums(before, starts[some], lengths[some], sizes))
     return np.concatenate(sums)
+
+
+def _sums(before: Array, starts: Rows, lengths: Rows, sizes: Rows) -> Array:
+    """Return the sums of draws, (n_draws, n_columns), from the sums of all rows before each."""
+    first, long = _run_of(starts, sizes)
+    end = starts - first + lengths
+    rounds = end // long  # times the block went round the end of its run
+    drawn = before.take(first + (end - rounds * long), axis=0)
+    drawn -= before.take(starts, axis=0)
+    went = rounds > 0
+    begin, over = first[went], long[went]
+    drawn[went] += rounds[went][:, None] * (before[begin + over] - before[begin])
+    return drawn.sum(axis=1)  # an empty block is the difference of a sum from itself
 
 
 def _checked(runs: Sequence[int] | None, n_rows: int) -> Rows:
@@ -107,8 +117,8 @@ def _checked(runs: Sequence[int] | None, n_rows: int) -> Rows:
 
 def _run_of(start: Rows, sizes: Rows) -> tuple[Rows, Rows]:
     """Return where the run of each block begins, and how many rows it has."""
-    if len(sizes) == 1:
-        return np.zeros_like(start), np.full_like(start, sizes[0])
+    if len(sizes) == 1:  # one number, seen everywhere: what is divided by it takes less time
+        return np.broadcast_to(0, start.shape), np.broadcast_to(sizes[0], start.shape)
     ends = np.cumsum(sizes)
     run = np.searchsorted(ends, start, side="right")
     return (ends - sizes)[run], sizes[run]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from v8lib.errors import BundleError
 
 Array = NDArray[np.float64]
+LARGEST = 1e308  # of a number that a float holds
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Values:
     def numbers(self, key: str, n: int) -> Array:
         """Return the `n` finite numbers under a name, float64 of shape (n,)."""
         found = self.value(key)
-        if not isinstance(found, list) or len(found) != n or not all(map(_is_number, found)):
+        if not isinstance(found, list) or len(found) != n or not _are_numbers(found):
             raise self.wrong(key, f"{n} finite numbers")
         return np.array(found, dtype=np.float64)
 
@@ -112,6 +113,12 @@ class Values:
         return BundleError(f"{self.where}: '{key}' must be {wanted}")
 
 
+def _are_numbers(found: list[Any]) -> bool:
+    if set(map(type, found)) == {float}:  # nearly always, and there may be thousands
+        return bool(np.abs(found).max() < LARGEST)
+    return all(map(_is_number, found))
+
+
 def _is_number(found: Any) -> bool:
     """Return whether a JSON value is a number that a float holds; true and false are none."""
-    return type(found) in (int, float) and abs(found) < 1e308 and isfinite(found)
+    return type(found) in (int, float) and abs(found) < LARGEST and isfinite(found)

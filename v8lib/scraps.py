@@ -5,8 +5,31 @@ from typing import Any
 
 import numpy as np
 import scrapbook
+from jsonschema.exceptions import best_match
+from jsonschema.validators import validator_for
+from scrapbook import schemas
 
 SIGNIFICANT_DIGITS = 8
+VALIDATORS = {id(schema): validator_for(schema)(schema) for schema in schemas.SCHEMAS.values()}
+
+
+def validate(payload: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Check what is stored against one of scrapbook's schemas.
+
+    `jsonschema.validate` checks the schema itself first, which took 7 ms a scrap: a fortieth of
+    a short notebook 04. A test does that here.
+
+    Raises
+    ------
+    jsonschema.ValidationError
+        As `jsonschema.validate`.
+    """
+    error = best_match(VALIDATORS[id(schema)].iter_errors(payload))
+    if error is not None:
+        raise error
+
+
+scrapbook.scraps.json_validate = validate
 
 
 def record(scraps: Mapping[str, Any]) -> None:
