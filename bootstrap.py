@@ -35,7 +35,8 @@ REBUILT = (".pytest_cache", ".ruff_cache", ".hypothesis", "build", ".venv")
 
 def stamp() -> str:
     """Return a hash of everything that decides what is installed."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {PROJECT}".encode())
+    python = f"{sys.version_info[:2]} {sys.base_prefix}"  # another build is another environment
+    digest = hashlib.sha256(f"{python} {PROJECT}".encode())
     for name in ("pyproject.toml", "constraints.txt"):
         digest.update((PROJECT / name).read_bytes())
     return digest.hexdigest()
@@ -74,9 +75,10 @@ def install(extras: list[str]) -> None:
 def check_python() -> None:
     """Leave if this Python cannot make an environment that has pip."""
     if importlib.util.find_spec("ensurepip") is None:
+        package = "python{}.{}-venv".format(*sys.version_info)
         raise SystemExit(
             "bootstrap.py: this Python comes without ensurepip, so .venv would have no pip; "
-            "Debian and Ubuntu have it in another package: apt-get install python3-venv"
+            f"Debian and Ubuntu have it in another package: apt-get install {package}"
         )
 
 

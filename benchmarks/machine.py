@@ -26,10 +26,15 @@ def describe_machine() -> dict[str, Any]:
         ],
         "memory_bytes": psutil.virtual_memory().total,
         "os": f"{platform.system()} {platform.release()}",
-        # And its build: what a compiler was told makes a tenth of a short run's time.
         "python": f"{platform.python_version()} ({platform.python_compiler()}, "
-        f"{platform.python_build()[1]})",
+        f"{platform.python_build()[1]}, {_linkage()})",
     }
+
+
+def _linkage() -> str:
+    """Return where the interpreter is: in its own program, or in a library that calls itself."""
+    shared = any("/libpython" in line for line in Path("/proc/self/maps").open())
+    return "libpython shared" if shared else "libpython linked in"
 
 
 def available_cores() -> int:

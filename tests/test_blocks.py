@@ -97,6 +97,26 @@ def test_many_draws_come_in_parts_that_do_not_repeat():
     assert len(np.unique(found)) == reps
 
 
+@pytest.mark.parametrize("runs", [None, [300, 150, 50]])
+def test_how_many_blocks_are_summed_at_a_time_changes_no_bit(monkeypatch, runs):
+    values = np.random.default_rng(1).standard_normal((500, 3))
+    found = []
+    for blocks_in_cache in (1, 100, 1 << 30):
+        monkeypatch.setattr(blocks, "BLOCKS_IN_CACHE", blocks_in_cache)
+        rng = np.random.default_rng(0)
+        found.append(blocks.resampled_sums(values, 20.0, reps=40, rng=rng, runs=runs))
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+
+
+def test_a_draw_may_have_more_blocks_than_the_cache_holds():
+    n_rows = blocks.BLOCKS_IN_CACHE + 100
+    values = np.arange(n_rows, dtype=float)[:, None]
+    expected = [values[rows].sum(axis=0) for rows in drawn(n_rows, 1.0, reps=2)]
+    found = blocks.resampled_sums(values, 1.0, reps=2, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(found, expected)
+
+
 def test_one_run_gives_the_spread_of_the_library():
     noise = np.random.default_rng(1).standard_normal(4_000)
     values = np.convolve(noise, np.ones(8) / 8.0, mode="same")

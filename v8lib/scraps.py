@@ -16,8 +16,8 @@ VALIDATORS = {id(schema): validator_for(schema)(schema) for schema in schemas.SC
 def validate(payload: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     """Check what is stored against one of scrapbook's schemas.
 
-    `jsonschema.validate` checks the schema itself first, which took 7 ms a scrap: a fortieth of
-    a short notebook 04. A test does that here.
+    `jsonschema.validate` checks the schema itself first, which is nearly all of its time. A test
+    does that here.
 
     Raises
     ------
