@@ -32,8 +32,8 @@ def describe_machine() -> dict[str, Any]:
 
 
 def _linkage() -> str:
-    """Return where the interpreter is: in its own program, or in a library that calls itself."""
-    shared = any("/libpython" in line for line in Path("/proc/self/maps").open())
+    """Return whether the interpreter is in a shared library or linked into its program."""
+    shared = "/libpython" in Path("/proc/self/maps").read_text()
     return "libpython shared" if shared else "libpython linked in"
 
 

@@ -81,8 +81,8 @@ def launch_kernel(options: list[str]) -> None:
     """Do what `IPKernelApp.launch_instance` does, but for the list of all modules' files.
 
     It is for a debugger, which `main` leaves out. Whoever looks at a module counts a reference
-    to it, and a fork copies the page it lies on: 5,000 pages for 2,700 modules, of which more
-    than half are copied for nothing else.
+    to it, and a fork copies the page it lies on: 5,000 pages for the 3,500 modules of a late
+    kernel.
     """
     from ipykernel import ipkernel
     from ipykernel.kernelapp import IPKernelApp
